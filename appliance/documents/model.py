@@ -96,7 +96,7 @@ def problems_of(
     at_places = [_path_in(data, details) for details in all_details]
     of_a_form = _places_with_a_form(all_details, at_places)
     for place, details in enumerate(all_details):
-        if details["type"] == "too_short" and details["input"]:
+        if details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]:
             # pydantic counts the valid items only, and what is wrong with the others was said already.
             continue
         if _is_of_another_form(details) and at_places[place] in of_a_form:
@@ -169,6 +169,8 @@ def _words(  # noqa: PLR0911
     if kind in _BOUNDS:
         bound, side = _BOUNDS[kind]
         return f"{shown} is out of range", f"{side} {context[bound]}"
+    if kind == "too_short" and context["actual_length"]:
+        return f"has {context['actual_length']}", f"at least {context['min_length']}"
     if kind in ("string_too_short", "too_short"):
         return "is empty", f"for example {example}" if example else "something"
     if kind in ("string_too_long", "too_long"):

@@ -17,9 +17,10 @@ def columns_read(spec: MaskSpec) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for each in choices for name in columns_read(each.mask)))
     try:
         mask, params = mask_and_params(spec, MASKS)
+        # One inside it may be wrong too.
+        return tuple(dict.fromkeys(mask.reads(params)))
     except WrongMaskError:
         return ()
-    return tuple(dict.fromkeys(mask.reads(params)))
 
 
 def reading_order(

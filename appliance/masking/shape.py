@@ -82,6 +82,8 @@ _KINDS: dict[str, Kind] = {
     "tsvector": "tsvector",
     "xml": "xml",
     **dict.fromkeys(("int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange"), "range"),
+    **dict.fromkeys(("int4multirange", "int8multirange", "nummultirange", "datemultirange"), "range"),
+    **dict.fromkeys(("tsmultirange", "tstzmultirange"), "range"),
     "json": "json",
     "jsonb": "jsonb",
     "boolean": "boolean",
@@ -196,7 +198,7 @@ def _plain_shape(column: _Type) -> Shape:
     if column.base_kind == "enum":
         own = column.base_type if column.type_kind == "domain" else column.type
         return Shape("enum", own, enum_labels=column.enum_labels)
-    if column.base_kind not in ("base", "range"):
+    if column.base_kind not in ("base", "range", "multirange"):
         kind: Kind = "composite" if column.base_kind == "composite" else "other"
         own = column.type if column.type_kind != "domain" else column.base_type
         return Shape(kind, own, fields=_fields(column))

@@ -42,7 +42,8 @@ def special_key_problems(
         )
         if why:
             thing = "exclusion constraint" if key.excludes else "unique index"
-            yield f"{why}, and the {thing} {key.name} may not hold; use {_instead(column, key, keeping())}"
+            other = _instead(table, column, key, keeping())
+            yield f"{why}, and the {thing} {key.name} may not hold; use {other}"
     yield from _computed(table, column, nothing=nothing)
 
 
@@ -96,16 +97,18 @@ def _computed(table: Table, column: Column, *, nothing: bool) -> Iterator[str]:
             yield f"the column {each.name} is computed from it and may not be NULL; use another mask or keep"
 
 
-def _instead(column: Column, key: SpecialKey, keeping: list[str]) -> str:
-    found = keeping
+def _instead(table: Table, column: Column, key: SpecialKey, keeping: list[str]) -> str:
+    found = [name for name in keeping if name != "null"]
     if key.predicate is not None and _names(key.predicate, column):
         found = []
     elif any(_names(each, column) for each in key.expressions):
         folded = all(_is_folded(each, column) for each in key.expressions if _names(each, column))
-        found = [name for name in keeping if name in IN_ONE_CASE] if folded else []
+        found = [name for name in found if name in IN_ONE_CASE] if folded else []
     elif key.excludes and column.name not in key.equal:
         found = []
-    return f"{', '.join(found)} or keep" if found and found != ["none"] else "keep"
+    if "null" in keeping and not _nothing_left(table, column, key):
+        found = ["null", *found]
+    return f"{', '.join(found)} or keep" if found else "keep"
 
 
 def _is_folded(expression: str, column: Column) -> bool:

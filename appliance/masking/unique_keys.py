@@ -32,21 +32,20 @@ def key_problems(masks: Sequence[MaskSpec], scope: Scope, *, shared: bool = Fals
         column,
         frozenset(each.mask for each in masks) | ({"keep"} if shared else set()),
         distinct=not doubling,
-        keeping=lambda: _keeping(shape, shared=shared),
+        keeping=lambda: _keeping(scope, shared=shared),
     )
     return (
         list(_plain_key_problems(doubling, scope, shared=shared))
         or list(special)
-        or _null_problems(table, column, masks)
+        or _null_problems(scope, masks)
     )
 
 
-def _null_problems(table: Table, column: Column, masks: Sequence[MaskSpec]) -> list[str]:
-    if any(each.mask == "null" for each in masks) and (key := null_repeats_in(table, column)):
-        keeping = ", ".join(each for each in _keeping(shape_of(column)) if each != "null")
+def _null_problems(scope: Scope, masks: Sequence[MaskSpec]) -> list[str]:
+    if any(each.mask == "null" for each in masks) and (key := null_repeats_in(scope.table, scope.column)):
         return [
             f"the unique key ({', '.join(key)}) takes NULLs for equal (NULLS NOT DISTINCT), and the mask"
-            f" 'null' gives nothing else; use {keeping} or keep"
+            f" 'null' gives nothing else; use {_or_keep(_keeping(scope))}"
         ]
     return []
 
@@ -56,22 +55,20 @@ def _plain_key_problems(
 ) -> list[str]:
     if not doubling:
         return []
-    table, column, shape = scope.table, scope.column, shape_of(scope.column)
+    table, column = scope.table, scope.column
     what = f"the mask '{doubling[0][0].name}' may give two rows the same value"
     if (link := linked_to(*doubling[0], scope)) is not None:
         what = f"{what}, for it draws from {link.said} (`subject: none` lets the value decide)"
     if column.unique_alone:
-        keeping = ", ".join(_keeping(shape, shared=shared))
+        keeping = ", ".join(_keeping(scope, shared=shared)) or "none"
         return [f"{what}, and the column is unique; these masks keep it so: {keeping}"]
     unique_alone = {each.name for each in table.columns if each.unique_alone}
     for key in table.unique_keys:
         if len(key) < 2 or column.name not in key or unique_alone & set(key):
             continue
         if shared or not all(distinct_in_key(mask, params, key, scope) for mask, params in doubling):
-            keeping = ", ".join(_keeping(shape, shared=shared))
-            return [
-                f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"
-            ]
+            keeping = _or_keep(_keeping(scope, shared=shared))
+            return [f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping}"]
     return []
 
 
@@ -87,13 +84,21 @@ def _apart_from_kept(mask: Mask[Any], shape: Shape) -> bool:
     return isinstance(mask, Null) or (mask.proof == "disjoint" and shape.kind not in INTEGERS)
 
 
-def _keeping(shape: Shape, *, shared: bool = False) -> list[str]:
-    """Masks that keep a column of this type unique, as they are without parameters."""
+def _keeping(scope: Scope, *, shared: bool = False) -> list[str]:
+    """Masks that keep the column unique and fit it, as they are without parameters."""
+    shape = shape_of(scope.column)
+    no_null = bool(null_repeats_in(scope.table, scope.column))
     return [
         mask.name
         for mask in MASKS.values()
         if shape.kind in mask.kinds
         and all(not field.is_required() for field in mask.params.model_fields.values())
         and mask.distinct(shape, mask.plain_params())
+        and not mask.problems(shape, mask.plain_params(), scope)
+        and not (mask.name == "null" and no_null)
         and (not shared or _apart_from_kept(mask, shape))
-    ] or ["none"]
+    ]
+
+
+def _or_keep(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} or keep" if names else "keep"

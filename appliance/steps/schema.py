@@ -16,10 +16,11 @@ from appliance.errors import WorkFailedError
 from appliance.killed_runs import mark_unfinished
 from appliance.postgres.building.as_in_source import accepted
 from appliance.postgres.building.late_checks import LateCheck, take_off
-from appliance.postgres.building.late_rules import LateRule, late_rules
 from appliance.postgres.building.once import create_ledger
 from appliance.postgres.building.pre_data import load_pre_data, rehearse_post_data, split_sections
 from appliance.postgres.building.refused_objects import RefusedObjects
+from appliance.postgres.building.rules.late_rule import LateRule
+from appliance.postgres.building.rules.late_rules import late_rules
 from appliance.postgres.copying import erased, ledger, left_out
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan, TargetFacts

@@ -146,6 +146,14 @@ VALUES: dict[str, Sequence[str | None]] = {
         "(2024-02-29 10:00,2024-02-29 11:00]",
         None,
     ],
+    "int4multirange": ["{}", "{[-2147483648,5),[2147483646,2147483647)}", "{(,)}", "{[1,3),[5,8)}", None],
+    "nummultirange": ["{}", "{(-1.5,2],[3,3]}", "{[1e131000,)}", "{(,0]}", None],
+    "datemultirange": [
+        *("{}", "{[4713-11-24 BC,2024-01-01),[5874897-12-30,5874897-12-31)}", "{(,infinity)}", None),
+        "{[2024-02-29,2024-03-01),[2024-05-01,)}",
+    ],
+    "tstzmultirange": ["{}", '{["0001-01-01 BC","294276-12-31 23:59")}', "{(-infinity,infinity)}", None],
+    "int8multirange[]": ["{}", '{"{[1,2),[4,9223372036854775807)}","{}",NULL}', None],
     "daterange[]": ["{}", '{"[2024-02-29,2024-03-01)",empty,NULL}', None],
     "public.hstore": [
         "",
@@ -216,6 +224,8 @@ def of_a_kind(column_type: str) -> str:
     named |= dict.fromkeys(
         ("int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange"), "range"
     )
+    multiranges = ("int4multirange", "nummultirange", "datemultirange", "tstzmultirange", "int8multirange[]")
+    named |= dict.fromkeys(multiranges, "range")
     named |= {"daterange[]": "range", "public.hstore": "hstore"}
     return named.get(column_type, column_type.replace(" precision", ""))
 

@@ -100,3 +100,17 @@ def test_what_does_not_fit_is_said_before_a_row_is_read(lab: Lab) -> None:
         lab.shapes("integer", spec("random_number", min=5, max=5))
     with pytest.raises(Exception, match="one of them"):
         lab.shapes("integer", spec("bucket"))
+
+
+def test_the_ranges_of_a_multirange_move_together(lab: Lab) -> None:
+    values = ["{[2024-01-01,2024-02-01),[2024-03-01,2024-03-05)}", "{}", "{(,)}", "{(,infinity]}", None]
+    asked = spec("range_shift", max_days=400)
+    moved, *others = lab.masked("datemultirange", values, asked, cast="datemultirange")
+    assert others == values[1:]
+    found = lab.session().execute(
+        "SELECT upper(r) - lower(r), lower(r) - lag(upper(r)) OVER (ORDER BY r), lower(r) - date '2024-01-01'"
+        " FROM unnest(%s::datemultirange) AS r",
+        (moved,),
+    )
+    (first, _, shift), (second, gap, _) = found.fetchall()
+    assert (first, gap, second) == (31, 29, 4) and 0 < abs(shift) <= 400

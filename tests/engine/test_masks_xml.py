@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from psycopg import errors
 
-from appliance.errors import WrongRequestError
 from appliance.workflow.document import MaskSpec
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import Lab, bind, keyed_hash, make_lab, remove_lab, spec
-from tests.engine.plan_making import plan_of
 
 KINDS = ["xml", "text"]
 
@@ -204,23 +201,6 @@ def test_a_path_is_what_it_says(lab: Lab) -> None:
         assert left == "".join(each for each in "123456" if each not in gone), (path, made)
         kept = masked(lab, document, paths={path: "keep"}, others="delete")
         assert "".join(each for each in kept if each.isdigit()) == gone, (path, kept)
-
-
-def test_a_source_without_libxml_is_refused_at_plan(postgres18: Cluster) -> None:
-    database = "letters_without_libxml"
-    postgres18.create_database(database)
-    try:
-        postgres18.sql(database, "CREATE TABLE letter (id int PRIMARY KEY, body text)")
-        postgres18.sql(database, "GRANT SELECT ON letter TO reader")
-        with postgres18.connect(database) as session, pytest.raises(errors.FeatureNotSupported):
-            session.execute("SELECT xml_is_well_formed_content('<a/>')")
-        masks = {"public.letter.body": {"mask": "xml", "paths": {"//name": "hash"}}}
-        with pytest.raises(WrongRequestError) as refused:
-            plan_of(postgres18, database, unlisted="halt", masks=masks, keep=["*.*.id"])
-    finally:
-        postgres18.drop_database(database)
-    assert "letter.body: the mask 'xml' needs a server that was built with libxml" in refused.value.what
-    assert refused.value.why == "No row has been read."
 
 
 LARGE = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import ApplianceError
-from appliance.postgres.building import rule_trials
+from appliance.postgres.building.rules import rule_trials
 from appliance.steps.calling.step_keys import step_settings
 from appliance.steps.source import trial_deadline
 from tests.engine.clusters import Cluster
@@ -74,6 +74,11 @@ def schema_of(
 ) -> MakeRun:
     """A run up to its step ``schema``, with these masks on columns of ``person`` and all else kept."""
     source.sql(source_database, FUNCTIONS)
+    return runs_of(source, source_database, target, twin_database, run_folder)
+
+
+def runs_of(source: Cluster, database: str, target: Cluster, twin: str, folder: Path) -> MakeRun:
+    """Make such runs of a database."""
 
     def make(masks: dict[str, Any], **more: Any) -> EngineRun:
         document = {
@@ -84,7 +89,7 @@ def schema_of(
             "keep": ["*.*.*"],
             **more,
         }
-        run = EngineRun(source, source_database, target, twin_database, run_folder, document)
+        run = EngineRun(source, database, target, twin, folder, document)
         target.drop_database(run.next)
         run.plan()
         return run
@@ -192,6 +197,10 @@ CREATE TABLE public.shelf (
 ) PARTITION BY LIST (upper(place));
 CREATE TABLE public.shelf_a PARTITION OF public.shelf FOR VALUES IN ('A') PARTITION BY RANGE (day);
 CREATE TABLE public.shelf_old PARTITION OF public.shelf_a FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE public.shelf_hashed (code text) PARTITION BY HASH (code);
+CREATE TABLE public.shelf_h0 PARTITION OF public.shelf_hashed FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE public.shelf_h1 PARTITION OF public.shelf_hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO public.shelf_hashed SELECT 'c' || n FROM generate_series(1, 20) AS g (n);
 INSERT INTO public.shelf SELECT n, 1, n, 'cana', 'a', '2020-06-01' FROM generate_series(1, 20) AS g (n);
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
 """
@@ -228,7 +237,8 @@ def test_generated_columns_and_partitions_that_masked_rows_fit_are_loaded(
         "place": {"mask": "constant", "value": "A"},
         "day": {"mask": "random_date", "earliest": "2020-02-01", "latest": "2020-05-01"},
     }
-    run = schema_of({f"public.shelf.{column}": mask for column, mask in fitting.items()}, leave_out=SLOW)
+    masks = {f"public.shelf.{column}": mask for column, mask in fitting.items()}
+    run = schema_of({**masks, "public.shelf_hashed.code": "hash"}, leave_out=SLOW)
     run.schema()
     run.copy()
     run.finish()
@@ -239,7 +249,10 @@ def test_generated_columns_and_partitions_that_masked_rows_fit_are_loaded(
     ]
 
 
-def test_a_check_that_takes_too_long_is_not_waited_for(schema_of: MakeRun) -> None:
+def test_a_check_that_takes_too_long_is_not_waited_for(
+    schema_of: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_trials, "TIMEOUT", "SET LOCAL statement_timeout = '100ms'")
     run = schema_of({"slow": "hash"})
     run.schema()
     run.close()
@@ -304,3 +317,45 @@ def test_appliance_plan_refuses_such_a_check_and_leaves_nothing_behind(scenario:
     assert "crm.customer.phone: 300 of 300 rows that were tried would break the CHECK constraint" in ended.err
     assert "leave_out" in ended.err
     scenario.assert_nothing_left()
+
+
+LEFT_OUT = """
+CREATE SCHEMA crm;
+CREATE TABLE crm.code (code text);
+CREATE DOMAIN public.brief AS text;
+CREATE TABLE public.person (
+    id int PRIMARY KEY, nick text CONSTRAINT "Is short" CHECK (length(nick) <= 3),
+    name text CONSTRAINT there CHECK (name IS NOT NULL), late text, code public.brief
+) PARTITION BY RANGE (id);
+CREATE TABLE public.person_1 PARTITION OF public.person FOR VALUES FROM (1) TO (100);
+INSERT INTO public.person SELECT n, n, n, n, n || ' code' FROM generate_series(1, 20) AS g (n);
+CREATE TABLE public.base (id int PRIMARY KEY, word text CONSTRAINT brief CHECK (length(word) <= 3));
+CREATE TABLE public.derived (CONSTRAINT brief CHECK (length(word) <= 3)) INHERITS (public.base);
+INSERT INTO public.derived VALUES (1, 'abc');
+ALTER TABLE public.person ADD CONSTRAINT later CHECK (late IS NOT NULL) NOT VALID;
+ALTER DOMAIN public.brief ADD CONSTRAINT brief CHECK (length(VALUE) <= 3) NOT VALID;
+GRANT USAGE ON SCHEMA crm TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA public, crm TO reader;
+"""
+
+
+def test_a_check_that_no_row_is_held_against_stands_in_no_masks_way(
+    source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Path
+) -> None:
+    source.sql(source_database, LEFT_OUT)
+    make = runs_of(source, source_database, target, twin_database, run_folder)
+    masks = {"nick": "hash", "name": "null", "late": "null", "code": "hash", "public.base.word": "hash"}
+    with pytest.raises(ApplianceError) as refused:
+        make(masks)
+    said = refused.value.text()
+    gone = [f"check {name}" for name in ("Is short on public.person", "there on public.person")]
+    assert all(f'leave_out: ["{each}"]' in said for each in gone)
+    assert "later" not in said and "of its domain" not in said
+    gone.append("check brief on public.base")
+    run = make(masks, leave_out=gone)
+    run.schema()
+    run.copy()
+    run.finish()
+    run.close()
+    assert not any("must satisfy the CHECK constraint" in each for each in run.notices)
+    assert run.target.rows(run.next, "SELECT DISTINCT num_nulls(name, late) FROM public.person") == [(2,)]

@@ -278,3 +278,26 @@ def test_a_filter_compares_as_the_type_does_and_free_sql_is_warned_where_it_may_
         said = [text for text in plan.warnings if "row filter" in text]
         assert len(said) == warned
         assert all("speaks of name" in text and "OPERATOR(ext.=)" in text for text in said)
+
+
+def test_a_constant_that_only_the_source_can_judge_is_said_with_its_column(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TYPE duo AS (a int, b int); CREATE TABLE price (id int, cost money, took interval[], two duo)"
+        " PARTITION BY RANGE (id); CREATE TABLE price_1 PARTITION OF price DEFAULT;"
+        " CREATE TABLE price_2 PARTITION OF price FOR VALUES FROM (1) TO (9)",
+    )
+    wrong = {"cost": "much", "took": ["long"], "two": "(1,x)"}
+    masks = {f"public.price.{name}": {"mask": "constant", "value": value} for name, value in wrong.items()}
+    with pytest.raises(WrongRequestError) as refused:
+        plan_of(source, source_database, masks=masks)
+    lines = refused.value.what.splitlines()
+    assert len(lines) == 3
+    for line, (name, kind) in zip(
+        lines, {"cost": "money", "took": "interval[]", "two": "public.duo"}.items(), strict=True
+    ):
+        assert f'masks."public.price.{name}": ' in line
+        assert f"what the mask 'constant' writes is no value of the type {kind}" in line
+    assert "Report" not in refused.value.next_step

@@ -87,6 +87,11 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         "'by user' || n || ', open'",
         {"mask": "regexp", "pattern": "user[0-9]+", "replace": "someone"},
     ),
+    "shifts": (
+        "tsmultirange",
+        "tsmultirange(tsrange('2020-01-01'::date + n, '2020-01-02'::date + n), tsrange('2031-01-01', NULL))",
+        "range_shift",
+    ),
     "away": ("daterange", "daterange('2020-01-01'::date + n, '2020-02-01'::date + n)", "range_shift"),
     "more": (
         "public.hstore",
@@ -122,6 +127,27 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         "public.place[]",
         "ARRAY[ROW('Gasse ' || n, 1000 + n, NULL)::public.place, NULL]",
         {"mask": "composite", "fields": {"street": "hash", "zip": "number_noise", "facts": "keep"}},
+    ),
+    # Half of these arrays have nothing at the paths, and are as they were.
+    "docs": (
+        "jsonb[]",
+        "ARRAY[CASE WHEN n % 2 = 0 THEN '{\"a\": 1}' ELSE jsonb_build_object('mail', 'm' || n) END, NULL]",
+        {"mask": "json", "paths": {"mail": "email"}},
+    ),
+    "labels": (
+        "public.hstore[]",
+        "ARRAY[hstore(CASE WHEN n % 2 = 0 THEN 'kind' ELSE 'mail' END, 'm' || n)]",
+        {"mask": "hstore", "keys": {"mail": "email"}},
+    ),
+    "scraps": (
+        "json[]",
+        "ARRAY[CASE WHEN n % 2 = 0 THEN 'null' ELSE json_build_object('note', n, 'kind', 'shop') END]",
+        {"mask": "json", "paths": {"note": "delete", "kind": "null"}},
+    ),
+    "flats": (
+        "public.place[]",
+        "ARRAY[CASE WHEN n % 2 = 1 THEN ROW('Gasse ' || n, NULL, NULL)::public.place END]",
+        {"mask": "composite", "fields": {"street": "null", "zip": "null", "facts": "keep"}},
     ),
     "tier": ("text", "'tier ' || n % 4", {"mask": "distribution", "at_least": 20}),
     "grade": ("smallint", "n % 7", {"mask": "distribution", "subject": "n"}),

@@ -8,7 +8,9 @@ import pytest
 
 from appliance.documents import strict_yaml
 from appliance.masking.document_check import mask_problems
+from appliance.masking.reading_order import columns_read
 from appliance.workflow.loading import document_yaml
+from appliance.workflow.mask_spec import MaskSpec
 
 
 def template(text: str) -> dict[str, str]:
@@ -61,3 +63,18 @@ def test_a_circle_within_a_preset_is_found_unless_the_workflow_may_replace_it() 
     (line,) = said({}, use=use)
     assert 'use[0].masks."*.*.x"' in line
     assert said({"*.*.x": "hash"}, use=use) == []
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"mask": "composite", "fields": {"a": {"mask": "choice", "values": ["x"]}}},
+        {"mask": "json", "paths": {"a": {"mask": "choice", "values": ["x"]}}},
+        {"mask": "xml", "paths": {"/a": {"mask": "choice", "values": ["x"]}}},
+        {"mask": "hstore", "keys": {"a": {"mask": "choice", "values": ["x"]}}},
+    ],
+)
+def test_a_wrong_mask_inside_another_one_is_said_where_it_stands(inside: dict[str, Any]) -> None:
+    (line,) = said({"a.b.x": [{"when": "n = 1", **inside}, "null"]})
+    assert "values: has 1; expected at least 2" in line
+    assert columns_read(MaskSpec.model_validate(inside)) == ()

@@ -14,7 +14,7 @@ from appliance.masking.compiler import (
     compile_column,
     compile_unlisted,
 )
-from appliance.workflow.catalog import Column
+from appliance.workflow.catalog import Column, SpecialKey
 from tests.unit.masking_columns import column, mask, table
 
 
@@ -112,6 +112,26 @@ def test_a_mask_that_repeats_values_does_not_go_on_a_unique_column(name: str) ->
     params = {"value": "x"} if name == "constant" else {}
     found = problems(column("c", unique_alone=True), name, **params)
     assert "the column is unique; these masks keep it so: null, hash, email, random_string" in found
+
+
+def test_what_is_named_for_a_key_is_what_the_column_takes() -> None:
+    short = column("c", "character varying(6)", unique_alone=True)
+    assert "keep it so: null" in problems(short, "lorem").splitlines()[-1][-17:]
+    (said,) = check_column(
+        table(column("id", "integer", not_null=True, unique_alone=True), primary_key=("id",)),
+        column("id", "integer", not_null=True, unique_alone=True),
+        mask("null"),
+    )
+    assert said.endswith("one that keeps different values different does")
+    fixed = column("c", not_null=True, unique_alone=True)
+    assert "keep it so: hash, email" in problems(fixed, "lorem")
+    nick = column("nick")
+    keys = (
+        SpecialKey(name="folded", expressions=("lower(nick)",), reads=("nick",)),
+        SpecialKey(name="digest", expressions=("md5(nick)",), reads=("nick",)),
+    )
+    folded, digest = check_column(table(nick, special_keys=keys), nick, mask("city"))
+    assert "use null, hash, email" in folded and digest.endswith("use null or keep")
 
 
 def test_masks_that_keep_values_apart_go_on_a_unique_column() -> None:

@@ -24,6 +24,7 @@ class Outer(StrictModel):
 
     inner: Inner | None = None
     many: tuple[Inner, ...] = Field(default=(), max_length=2)
+    some: tuple[Inner, ...] | None = Field(default=None, min_length=2)
     named: dict[str, Inner] = Field(default_factory=dict)
     either: str | tuple[str, ...] = "x"
     flag: bool = Field(default=False, strict=True)
@@ -51,6 +52,9 @@ def problems(text: str) -> list[str]:
             "d:3: many[1].sise: is not a known key (did you mean size?); expected one of: size, word",
         ]),
         ("many: [{size: 1}, {size: 1}, {size: 1}]", ["d:1: many: is too long; expected at most 2"]),
+        ("some: [{size: 1}]", ["d:1: some: has 1; expected at least 2"]),
+        ("some: []", ["d:1: some: is empty; expected something"]),
+        ("some: [{size: 1}, {size: 0}]", ["d:1: some[1].size: `0` is out of range; expected more than 0"]),
         ("named: {'a.b': {size: x}}", [
             'd:1: named."a.b".size: `x` is not a whole number; expected a whole number, for example 3'
         ]),

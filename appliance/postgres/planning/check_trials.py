@@ -4,14 +4,14 @@ What a mask gives can break a rule that its originals keep: a length, a bound, a
 evaluates the rule over masked values of some rows, under a key that is thrown away, and says how many break
 it. Only rules are tried that call functions of PostgreSQL which fail for no value (a failure would show one
 in the server's log), and only counts come back. A rule that none of the rows breaks may still be broken by
-another row. One that cannot be tried here is tried in the empty twin (``building/rule_trials.py``).
+another row. One that cannot be tried here is tried in the empty twin (``building/rules/rule_trials.py``).
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -32,7 +32,8 @@ from appliance.postgres.planning.masked_rows import (
     may_be_sampled,
     other_masks,
 )
-from appliance.workflow.catalog import Table
+from appliance.postgres.source.unsupported_objects import as_listed
+from appliance.workflow.catalog import Catalog, Column, Table
 from appliance.workflow.matching.decisions import mask_path
 from appliance.workflow.matching.rules import SelectedTable
 
@@ -64,7 +65,7 @@ WITH RECURSIVE used AS (
 SELECT n.nspname, c.relname, k.conname, pg_get_expr(k.conbin, 0), ARRAY[used.attname::text]
 FROM used JOIN pg_constraint AS k ON k.contypid = used.oid AND k.contype = 'c'
 JOIN pg_class AS c ON c.oid = used.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE NOT EXISTS (
+WHERE k.convalidated AND NOT EXISTS (
     SELECT FROM pg_depend AS d WHERE d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
                   AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))
 ORDER BY 1, 2, 3
@@ -108,6 +109,43 @@ class _Rule:
         return re.sub(r"\bVALUE\b", identifier(self.columns[0]), self.expression)
 
 
+def without_left_out(catalog: Catalog, leave_out: Collection[str]) -> Catalog:
+    """The catalog without the CHECK constraints of tables that the workflow leaves out."""
+    gone = {name for each in leave_out if (name := as_listed(each)).startswith("table constraint ")}
+    if not gone:
+        return catalog
+
+    def left(table: Table, column: Column, names: Iterable[str]) -> tuple[str, ...]:
+        # A check of a table above is that of the tables below it.
+        above = [f"{schema}.{name}".replace('"', "") for schema, name in table.family(column)]
+        return tuple(
+            name
+            for name in names
+            if gone.isdisjoint(f"table constraint {name} on {each}".replace('"', "") for each in above)
+        )
+
+    return catalog.model_copy(
+        update={
+            "tables": tuple(
+                table.model_copy(
+                    update={
+                        "columns": tuple(
+                            column.model_copy(
+                                update={
+                                    "check_constraints": left(table, column, column.check_constraints),
+                                    "null_checks": left(table, column, column.null_checks),
+                                }
+                            )
+                            for column in table.columns
+                        )
+                    }
+                )
+                for table in catalog.tables
+            )
+        }
+    )
+
+
 def check_problems(
     source: Connection[TupleRow],
     selected: Iterable[SelectedTable],
@@ -138,6 +176,9 @@ def check_problems(
     for rule in rules:
         table, plan = tables[rule.table], masked[rule.table]
         touched = [each for each in plan.masked_columns if each.name in rule.columns]
+        known = {name for each in table.columns for name in each.check_constraints}
+        if not rule.domain and rule.name not in known:
+            continue
         if not touched or not tried_in_source(rule.expression, domain=rule.domain):
             continue
         tried = _Trial(source, table, plan, rule, encoding)
@@ -152,8 +193,10 @@ def check_problems(
                 f" {rule.expression}, masked with {' and '.join(each.mask or '' for each in touched)}"
             )
             path = mask_path(first.rule, first.preset)
-            expected = f"{', '.join(others)} or keep: none of these rows breaks it then" if others else "keep"
-            found[places.problem(path, what, expected)] = None
+            ways = [f"{', '.join(others)} or keep: none of these rows breaks it then" if others else "keep"]
+            if not rule.domain:
+                ways.append(f'leave_out: ["check {rule.name} on {".".join(table.all_names[-1])}"]')
+            found[places.problem(path, what, ", or ".join(ways))] = None
     return list(found)
 
 

@@ -21,7 +21,7 @@ from appliance.postgres.plan import (
     Plan,
     Snapshot,
 )
-from appliance.postgres.planning.check_trials import check_problems
+from appliance.postgres.planning.check_trials import check_problems, without_left_out
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
 from appliance.postgres.planning.linked_notes import linked_notes
 from appliance.postgres.planning.own_values import check_own_values
@@ -45,6 +45,7 @@ from appliance.postgres.planning.problems import (
     unlogged_tables,
     unreadable_tables,
     without_xml,
+    wrong_constants,
 )
 from appliance.postgres.planning.reader_checks import check_reader
 from appliance.postgres.planning.reading_path import settle_reading
@@ -59,6 +60,7 @@ from appliance.postgres.planning.warnings import (
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.target.checks import TargetCheck
+from appliance.postgres.twin.target.without_xml import check_xml
 from appliance.subjects.erased import ERASED_KEY, Erased, erased_rows
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.conditions.alternatives import judged_patterns
@@ -150,7 +152,8 @@ def make_plan(
     Raises WrongRequestError with all that must be corrected, or else RefusedError where policy or an
     uncovered column forbids the run. psycopg errors of the source pass.
     """
-    workflow, catalog = request.workflow, request.catalog
+    workflow = request.workflow
+    catalog = without_left_out(request.catalog, workflow.leave_out)
     if lacking := workflow.missing_presets:
         # Without its rules, what they mask might be kept by others.
         raise WrongRequestError(
@@ -205,8 +208,10 @@ def make_plan(
         raise WrongRequestError(
             "\n".join(unread), "No row has been read.", "Give these columns another mask, and run it again."
         )
+    check_xml(source, tables, checks)
     refused = refused_selects(source, tables)
     if refused:
+        _Findings(problems=wrong_constants(source, tables, request.places)).stop()
         raise WrongRequestError(
             "\n".join(refused), "No row has been read.", "Report this: a mask made SQL that is wrong."
         )

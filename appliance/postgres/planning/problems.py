@@ -6,27 +6,30 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.documents.problems import KeyPath, Places, Problem
 from appliance.masking.by_condition import condition_problems
 from appliance.masking.expressions.row_condition import row_condition
-from appliance.postgres.copying.copy_sql import masked_select, only
+from appliance.postgres.copying.copy_sql import masked_select, only, rows_of
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.reading_path import explained
 from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.planning.sql_condition import condition_problem
+from appliance.postgres.twin.target.without_xml import DO_WITHOUT, READS_XML, reads_xml
 from appliance.workflow.catalog import Table
 from appliance.workflow.conditions.alternatives import alternatives_of
 from appliance.workflow.conditions.grammar import parse_condition, why_free
 from appliance.workflow.document import Workflow
+from appliance.workflow.matching.decisions import mask_path
 from appliance.workflow.matching.patterns import parse_pattern
 from appliance.workflow.matching.rules import Rule, SelectedTable
 
 _SHOWN = 50
+_OF_A_VALUE = "22"
+"""The class of SQLSTATEs of a literal that is no value of its type."""
 _AT_ONCE = 20
 """Queries that are planned in one round trip: their tables are locked meanwhile, and no longer."""
 
@@ -231,26 +234,38 @@ def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTa
     return lines
 
 
+def wrong_constants(
+    connection: Connection[TupleRow], tables: Iterable[PlannedTable], places: Places
+) -> list[Problem]:
+    """Masks that write what is no value of the column's type, as the source says. Only planned."""
+    found: dict[Problem, None] = {}
+    for table in tables:
+        for column in table.masked_columns:
+            query = f"SELECT {column.sql} {rows_of(table)}"
+            state = explained(connection, query, path=table.read_path)
+            if state is not None and state.startswith(_OF_A_VALUE):
+                name = f"{(table.root or table).qualified}.{column.name}"
+                what = f"{name}: what the mask '{column.mask}' writes is no value of the type {column.type}"
+                path = mask_path(column.rule, column.preset)
+                found[places.problem(path, f"{what} (SQLSTATE {state})", "a value of the type")] = None
+    return list(found)
+
+
 def without_xml(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
     """Columns whose masks read XML, where the source was built without it: queries fail when they run."""
     columns = [
         f"{table.qualified}.{column.name}"
         for table in tables
         for column in table.masked_columns
-        if "xml_is_well_formed_content(" in column.sql
+        if READS_XML in column.sql
     ]
-    if not columns:
+    if not columns or reads_xml(connection):
         return []
-    try:
-        with connection.transaction():
-            connection.execute("SELECT pg_catalog.xml_is_well_formed_content('<a/>')")
-    except psycopg.errors.FeatureNotSupported:
-        return [
-            f"{name}: the mask 'xml' needs a server that was built with libxml, and the source was not; these"
-            " do without: null, constant, blank (text)"
-            for name in columns
-        ]
-    return []
+    return [
+        f"{name}: the mask 'xml' needs a server that was built with libxml, and the source was not;"
+        f" {DO_WITHOUT}"
+        for name in columns
+    ]
 
 
 _REASONS = {

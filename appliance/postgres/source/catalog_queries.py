@@ -148,6 +148,7 @@ ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
 """
 
 # Of those that are more than some columns together: what they compare, and of which rows.
+# A key WITHOUT OVERLAPS (since PostgreSQL 18) is an exclusion constraint too.
 SPECIAL_KEYS = """
 SELECT i.indrelid, c.relname, (i.indkey::int2[])[0:i.indnkeyatts - 1],
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, false)
@@ -161,7 +162,7 @@ SELECT i.indrelid, c.relname, (i.indkey::int2[])[0:i.indnkeyatts - 1],
        ARRAY(SELECT o.oprname::text FROM pg_constraint AS k
              CROSS JOIN LATERAL unnest(k.conexclop) WITH ORDINALITY AS op (oid, place)
              JOIN pg_operator AS o ON o.oid = op.oid
-             WHERE k.conindid = i.indexrelid AND k.contype = 'x' ORDER BY op.place)
+             WHERE k.conindid = i.indexrelid AND k.contype IN ('x', 'p', 'u') ORDER BY op.place)
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE i.indrelid = ANY (%s) AND (i.indisunique OR i.indisexclusion) AND i.indislive AND i.indisvalid
     AND (i.indisexclusion OR i.indpred IS NOT NULL OR i.indexprs IS NOT NULL
@@ -220,14 +221,17 @@ WHERE k.contype = 'f' AND k.conrelid = ANY (%s)
 ORDER BY k.conrelid, k.conname, pair.place
 """
 
-# A condition that asks for NULL, or calls what is called with NULL too, may be false for one.
+# A condition that asks for NULL, or calls what is called with NULL too, may be false for one. What holds for
+# new rows only (NOT VALID), or (since PostgreSQL 18) for none, is made after the rows, or holds for none.
 CHECKS = r"""
 SELECT conrelid, conname, conkey,
        conbin::text ~ '\{(NULLTEST|BOOLEANTEST|COALESCE|DISTINCTEXPR|CASE|ROW|MINMAX|XMLEXPR)' OR EXISTS (
            SELECT FROM regexp_matches(conbin::text, ':(?:op)?funcid (\d+)', 'g') AS found(match)
            JOIN pg_proc AS p ON p.oid = (found.match)[1]::oid WHERE NOT p.proisstrict)
 FROM pg_constraint
-WHERE contype = 'c' AND conrelid = ANY (%s) AND conkey IS NOT NULL ORDER BY conrelid, conname
+WHERE contype = 'c' AND conrelid = ANY (%s) AND conkey IS NOT NULL AND convalidated
+    AND to_jsonb(pg_constraint) ->> 'conenforced' IS DISTINCT FROM 'false'
+ORDER BY conrelid, conname
 """
 
 # The columns that decide a row's partition, also those inside an expression: each depends on its own table.

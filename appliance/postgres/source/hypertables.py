@@ -15,7 +15,6 @@ from psycopg.rows import TupleRow
 
 from appliance.workflow.catalog import NotCarried, Table
 
-KEPT_BY_TIMESCALE = "TimescaleDB keeps it for itself"
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"
 # Its own catalog: readable for everybody, and of the same columns in every version there is.
 _HYPERTABLES = """
@@ -104,7 +103,8 @@ SELECT 'pg_extension'::regclass, oid, 'the extension timescaledb',
     'a process of its own enters each database that has it, which could then not be swapped'
 FROM pg_extension WHERE extname = 'timescaledb'
 UNION ALL
-SELECT 'pg_class'::regclass, c.oid, 'the table ' || n.nspname || '.' || c.relname, %(kept_why)s
+SELECT 'pg_class'::regclass, c.oid, 'the table ' || n.nspname || '.' || c.relname,
+    'TimescaleDB keeps it for itself'
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ANY (%(kept)s::oid[])
 """
-"""For ``find_left_behind``, where the extension is there; with ``kept``, oids, and ``kept_why``."""
+"""For ``find_left_behind``, where the extension is there; with ``kept``, oids."""

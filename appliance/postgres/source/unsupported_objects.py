@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.postgres.source.hypertables import KEPT_BY_TIMESCALE, read_hypertables
-from appliance.postgres.source.hypertables import SEEDS as HYPERTABLE_SEEDS
+from appliance.postgres.source import hypertables
 from appliance.workflow.catalog import NotCarried
 
 LEAVE_OUT = "the workflow leaves it out (leave_out)"
@@ -186,8 +185,8 @@ WHERE i.type || ' ' || s.name = ANY (%(wanted)s)
     OR i.type || ' ' || split_part(s.name, '(', 1) = ANY (%(wanted)s)
 """
 
-# A view hangs on its rule, a table on its defaults: pg_depend has these the other way round only. Tables are
-# made without an access method that is not there.
+# A view hangs on its rule, a table on its defaults: pg_depend has these the other way round only. An
+# inherited check hangs on the one above, which it does not have. A table does without an access method.
 _CLOSURE = """
 WITH RECURSIVE seed AS MATERIALIZED ({seeds}),
 needs AS NOT MATERIALIZED (
@@ -199,6 +198,10 @@ needs AS NOT MATERIALIZED (
     UNION ALL SELECT 'pg_class'::regclass, adrelid, 'pg_attrdef'::regclass, oid FROM pg_attrdef
     UNION ALL SELECT 'pg_type'::regclass, contypid, 'pg_constraint'::regclass, oid FROM pg_constraint
         WHERE contypid <> 0
+    UNION ALL SELECT 'pg_constraint'::regclass, k.oid, 'pg_constraint'::regclass, above.oid
+        FROM pg_constraint AS above JOIN pg_inherits AS i ON i.inhparent = above.conrelid
+        JOIN pg_constraint AS k ON k.conrelid = i.inhrelid AND k.conname = above.conname
+        WHERE above.contype = 'c' AND k.contype = 'c' AND k.coninhcount > 0
 ),
 gone AS (
     SELECT classid, objid, thing, why, true AS seed FROM seed
@@ -252,12 +255,11 @@ def find_left_behind(
     """
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
     seeds += _LEFT_OUT if leave_out else ""
-    hypertables = read_hypertables(source)
-    seeds += HYPERTABLE_SEEDS if hypertables.is_there else ""
-    wanted = {each: _as_listed(each) for each in leave_out}
+    timescale = hypertables.read_hypertables(source)
+    seeds += hypertables.SEEDS if timescale.is_there else ""
+    wanted = {each: as_listed(each) for each in leave_out}
     parameters: dict[str, object] = {
-        "kept": sorted(hypertables.kept),
-        "kept_why": KEPT_BY_TIMESCALE,
+        "kept": sorted(timescale.kept),
         "unreadable": UNREADABLE,
         "set_aside": SET_ASIDE,
         "aside_schemas": [schema for schema, _ in aside],
@@ -274,7 +276,7 @@ def find_left_behind(
     tables = [row for row in rows if row[9] in {"r", "p"}]
     named = _named(rows) if wanted else set()
     return LeftBehind(
-        items=tuple(_items(row for row in rows if row[9] is None or row[1] not in hypertables.kept)),
+        items=tuple(_items(row for row in rows if row[9] is None or row[1] not in timescale.kept)),
         objects=frozenset((row[0], row[1]) for row in rows),
         tables={(row[7], row[8]): _reason(row) for row in tables},
         missing_extensions=tuple(
@@ -287,7 +289,7 @@ def find_left_behind(
     )
 
 
-def _as_listed(text: str) -> str:
+def as_listed(text: str) -> str:
     """``materialised view public.x`` in the server's words, without what it writes now and then."""
     words = " ".join(text.split())
     for ours, theirs in _KINDS.items():

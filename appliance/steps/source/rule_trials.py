@@ -12,8 +12,8 @@ from psycopg.rows import TupleRow
 from appliance.documents.problems import Problem, WrongDocumentError
 from appliance.errors import WrongRequestError
 from appliance.masking.compiled import CompiledColumn
-from appliance.postgres.building.late_rules import LateRule
-from appliance.postgres.building.rule_trials import Tried, try_rule
+from appliance.postgres.building.rules.late_rule import LateRule
+from appliance.postgres.building.rules.rule_trials import Tried, try_rule
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan, PlannedTable, TargetFacts
 from appliance.postgres.planning.check_trials import OTHERS_NAMED

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
@@ -46,42 +47,50 @@ class RangeShiftParams(SubjectParams):
 
 
 class RangeShift(Mask[RangeShiftParams]):
-    """The length stays: whole days, or a whole number."""
+    """The length stays, and the gaps of a multirange: whole days, or a whole number."""
 
     name = "range_shift"
-    summary = "Moves a range of dates, times or numbers, and keeps its length."
+    summary = "Moves a range or multirange of dates, times or numbers, and keeps its length."
     params = RangeShiftParams
     kinds: ClassVar[frozenset[Kind]] = frozenset({"range"})
     proof = "by_chance"
     promises = Promises(
         length="kept, but for ends that are cut to the years 1 to 9999, or to what the type can hold",
-        format="which ends belong to it stays; an empty range and an end that is open or infinite stay",
+        format="which ends belong to it stays; an empty range and an end that is open or infinite stay; the"
+        " ranges of a multirange move together",
     )
     hides = "where within `max_days` or `max_amount` a range lies; ranges that did not overlap may."
     learnt = (
-        "how long every range is, where it lies up to the most that it moves, and which rows have equal ones."
+        "how long every range is, the gaps between those of a multirange, where it lies up to the most that"
+        " it moves, and which rows have equal ones."
         " With `subject`, one pair opens all ranges of that subject."
     )
     originals = (Original("[2024-02-01,2024-02-29)", "daterange"),)
 
     def compile(self, value: Value, params: RangeShiftParams, scope: Scope) -> Masked:
-        """One draw for both ends."""
-        sql = value.sql
+        """One draw for both ends, and for all ranges of a multirange."""
+        sql, cast = value.sql, _of_one(value.shape.cast)
         drawn_from = self.drawn_from(params, text_message(value.text), scope)
-        dates = _OF_DATES.get(value.shape.cast)
+        dates = _OF_DATES.get(cast)
+        one = sql if cast == value.shape.cast else identifier(scope.alias("appliance_range"))
+        # An array has unnest too; PostgreSQL has multiranges, and it for them, since 14.
+        each_of_them = f"FROM unnest({sql}) AS appliance_ranges ({one})"
 
         def moved(digest: Digest) -> str:
             most = params.max_days if dates else params.max_amount or 1
             by = f"((1 + mod({digest.number(0, 30)}, {most})) * CASE WHEN {digest.bit(4)} THEN -1 ELSE 1 END)"
-            ends = ", ".join(_moved(f"{each}({sql})", by, value.shape.cast) for each in ("lower", "upper"))
+            ends = ", ".join(_moved(f"{each}({one})", by, cast) for each in ("lower", "upper"))
             included = " || ".join(
-                f"CASE WHEN {each}_inc({sql}) THEN '{inside}' ELSE '{outside}' END"
+                f"CASE WHEN {each}_inc({one}) THEN '{inside}' ELSE '{outside}' END"
                 for each, inside, outside in (("lower", "[", "("), ("upper", "]", ")"))
             )
-            return f"{value.shape.cast}({ends}, {included})"
+            made = f"{cast}({ends}, {included})"
+            return made if one == sql else f"(SELECT range_agg({made}) {each_of_them})"
 
         drawn = scope.drawn(value, params.key_of(self.name), drawn_from.message, moved)
-        finite = " OR ".join(_finite(f"{each}({sql})", value.shape.cast) for each in ("lower", "upper"))
+        finite = " OR ".join(_finite(f"{each}({one})", cast) for each in ("lower", "upper"))
+        if one != sql:
+            finite = f"EXISTS (SELECT {each_of_them} WHERE {finite})"
         return Masked(
             f"CASE WHEN isempty({sql}) THEN {sql} ELSE {drawn} END",
             "by_chance",
@@ -100,9 +109,14 @@ class RangeShift(Mask[RangeShiftParams]):
     def problems(self, shape: Shape, params: RangeShiftParams, scope: Scope) -> list[str]:
         """Numbers need an amount; a subject must be there."""
         found = subject_problems(params, scope)
-        if shape.cast not in _OF_DATES and params.max_amount is None:
+        if _of_one(shape.cast) not in _OF_DATES and params.max_amount is None:
             found.append(f"max_amount: say by how much a {shape.cast} may move, for example max_amount: 1000")
         return found
+
+
+def _of_one(cast: str) -> str:
+    """The type of one range of a multirange; a range's own."""
+    return cast.replace("multirange", "range")
 
 
 def _moved(end: str, by: str, cast: str) -> str:

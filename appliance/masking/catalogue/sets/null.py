@@ -33,7 +33,11 @@ class Null(Mask[Params]):
     def problems(self, shape: Shape, params: Params, scope: Scope) -> list[str]:
         """A column that must not be NULL."""
         if scope.column.not_null:
-            return ["the column is NOT NULL, so the mask 'null' does not fit it; 'constant' does"]
+            of_key = any(
+                scope.column.name in key for key in (scope.table.primary_key, *scope.table.unique_keys)
+            )
+            other = "one that keeps different values different does" if of_key else "'constant' does"
+            return [f"the column is NOT NULL, so the mask 'null' does not fit it; {other}"]
         return []
 
     def example(self, original: Original, params: Params) -> str:

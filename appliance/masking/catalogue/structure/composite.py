@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from appliance.documents.problems import did_you_mean
-from appliance.masking.catalogue.structure.parts import facets_of, part_problems
+from appliance.masking.catalogue.structure.parts import facets_of, of_a_document, part_problems
 from appliance.masking.compiled import Facet
 from appliance.masking.expressions.arrays import masked_elements
 from appliance.masking.expressions.sql_text import identifier
@@ -91,7 +91,7 @@ class Composite(Mask[CompositeParams]):
         row = f"ROW({', '.join(made)})::{value.shape.cast}"
         # IS NULL would be true of a row that has nothing but NULLs.
         sql = f"CASE WHEN num_nulls({value.sql}) = 0 THEN {row} END"
-        return Masked(sql, "by_chance", facets=tuple(facets), chance=1.0)
+        return of_a_document(sql, facets, scope)
 
     def reads(self, params: CompositeParams) -> tuple[str, ...]:
         """What the masks of the fields read."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from appliance.masking.catalogue.structure.parts import facets_of, part_problems
+from appliance.masking.catalogue.structure.parts import facets_of, of_a_document, part_problems
 from appliance.masking.compiled import Facet
 from appliance.masking.expressions.sql_text import literal
 from appliance.masking.json.params import ENDS, OrAnEnd
@@ -98,7 +98,7 @@ class Hstore(Mask[HstoreParams]):
             facets.append(Facet(label=_OTHERS, value_sql=f"nullif({other}, '')", proof="constant"))
         joined = f" OPERATOR({schema}.||) ".join([begun, *added])
         sql = f"CASE WHEN {document} IS NOT NULL THEN {joined} END"
-        return Masked(sql, "by_chance", facets=tuple(facets))
+        return of_a_document(sql, facets, scope)
 
     def reads(self, params: HstoreParams) -> tuple[str, ...]:
         """What the masks of the keys read."""

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from appliance.masking.catalogue.sets.constant import ConstantParams
+from appliance.masking.catalogue.structure.parts import of_a_document
 from appliance.masking.compiled import Facet, Proof
 from appliance.masking.expressions.sql_text import identifier, literal
 from appliance.masking.json.guard import is_jsonb
@@ -112,7 +113,7 @@ class JsonDocument(Mask[JsonParams]):
                 )
             )
         sql = self._document(value, replaced, scope, only=only)
-        return Masked(sql, "by_chance", facets=tuple(facets))
+        return of_a_document(sql, facets, scope)
 
     def reads(self, params: JsonParams) -> tuple[str, ...]:
         """What the masks at the paths read."""

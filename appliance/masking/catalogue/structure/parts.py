@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from appliance.masking.compiled import Facet, Proof
@@ -32,6 +32,29 @@ def facets_of(label: str, inner: Masked, value: Value) -> tuple[Facet, ...]:
             leak_sql=inner.leak_sql,
             shape_sql=inner.shape_sql,
         ),
+    )
+
+
+def of_a_document(sql: str, facets: Sequence[Facet], scope: Scope) -> Masked:
+    """A document whose parts are proven one by one, or as one where a column holds several documents."""
+    if not scope.several:
+        return Masked(sql, "by_chance", facets=tuple(facets))
+    changed = [each for each in facets if each.proof in {"by_chance", "disjoint"}]
+    shapes = [f"({each.shape_sql}) IS NOT FALSE" for each in facets if each.shape_sql is not None]
+    for each in facets:
+        if each.proof == "constant" and each.output_domain_sql is None:
+            shapes.append(f"({each.value_sql}) IS NULL")
+        elif each.proof == "partial":
+            shapes.append(f"({each.leak_sql}) IS NOT TRUE")
+    forms = ", ".join(each.value_sql for each in changed)
+    return Masked(
+        sql,
+        "by_chance",
+        chance=max((each.chance for each in changed), default=0.0),
+        facets=tuple(facets),
+        shape_sql=" AND ".join(shapes) or None,
+        # What shows that something in it was masked; NULL where nothing was to be.
+        normal_form_sql=f"coalesce({forms})" if forms else "NULL::text",
     )
 
 

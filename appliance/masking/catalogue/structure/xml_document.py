@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from appliance.masking.catalogue.sets.constant import ConstantParams
+from appliance.masking.catalogue.structure.parts import of_a_document
 from appliance.masking.compiled import Facet, Proof
 from appliance.masking.expressions.sql_text import literal, short_match
 from appliance.masking.json.params import ENDS
@@ -120,13 +121,8 @@ class XmlDocument(Mask[XmlParams]):
         left = f"{value.text} IS DISTINCT FROM {again}"
         facets = [self._facet(value, leaf, scope) for leaf in leaves]
         facets.append(Facet(label=_OTHERS, value_sql=f"{value.sql}::text", proof="partial", leak_sql=left))
-        return Masked(
-            f"xmlparse(CONTENT {document})" if value.shape.kind == "xml" else document,
-            "by_chance",
-            facets=tuple(facets),
-            shape_sql=f"NOT ({left})" if scope.several else None,
-            normal_form_sql=_first_of(facets) if scope.several else None,
-        )
+        sql = f"xmlparse(CONTENT {document})" if value.shape.kind == "xml" else document
+        return of_a_document(sql, facets, scope)
 
     def reads(self, params: XmlParams) -> tuple[str, ...]:
         """What the masks at the paths read."""
@@ -221,12 +217,6 @@ def _leaf_example(leaf: _Leaf) -> tuple[str, str | None]:
 def _listed(values: str, one: str, condition: str) -> str:
     """The values of a query that meet a condition, as one text; NULL for none."""
     return f"(SELECT string_agg({one}, E'\\n') FROM ({values}) AS appliance_listed WHERE {condition})"
-
-
-def _first_of(facets: list[Facet]) -> str:
-    """What shows of a document that something in it was masked; NULL where nothing was to be."""
-    forms = [each.value_sql for each in facets if each.proof in ("by_chance", "disjoint")]
-    return f"coalesce({', '.join(forms)})" if forms else "NULL::text"
 
 
 def _prefix(scope: Scope) -> str:

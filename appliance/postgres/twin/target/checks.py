@@ -30,6 +30,7 @@ from appliance.postgres.twin.ownership import Owners, others_twins
 from appliance.postgres.twin.target.extension_trial import try_extensions
 from appliance.postgres.twin.target.locale import LocaleSettings, predict_locale
 from appliance.postgres.twin.target.warnings import other_versions, target_warnings
+from appliance.postgres.twin.target.without_xml import reads_xml
 from appliance.postgres.twin.template_copy import can_clone
 from appliance.postgres.twin.unchecked_keys import unchecked_keys
 from appliance.workflow.catalog import Catalog, NotCarried
@@ -50,6 +51,10 @@ class TargetCheck:
     """Of this target: what it lacks, and what depends on that."""
     fallbacks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    left_behind: frozenset[tuple[int, int]] = frozenset()
+    """(catalog oid, object oid) of all that the twin there will not have."""
+    reads_xml: bool = True
+    """The server was built with libxml."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,8 @@ def check_target(
     )
     return TargetCheck(
         facts=facts,
+        left_behind=left_behind.objects,
+        reads_xml=reads_xml(admin),
         not_carried=(*left_behind.items, *unchecked_keys(catalog, selected, filtered, left_behind)),
         fallbacks=(
             *([fallback] if fallback else []),

@@ -9,31 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.masking.expressions.sql_text import identifier
+from appliance.postgres.building.rules.late_rule import TYPES, WANTED, Computed, LateRule, asked_for
+from appliance.postgres.building.rules.partitions import routed, rules_of_partitions
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.check_trials import tried_in_source
 
-MOST_PARTITIONS = 2_000
-"""Of a table with more it is not tried whether one of them takes every row."""
-
-_WANTED = """
-WITH RECURSIVE wanted AS (
-    SELECT c.oid, w.place FROM unnest(%(schemas)s::text[], %(names)s::text[]) WITH ORDINALITY
-        AS w (schema_name, name, place)
-    JOIN pg_namespace AS n ON n.nspname = w.schema_name
-    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name
-)
-"""
 # Nothing of PostgreSQL itself is noted as a dependency, so whatever is noted is another's.
 _FOREIGN = """EXISTS (
     SELECT FROM pg_depend AS d WHERE d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
     AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))"""
-_CHECKS = f"""{_WANTED}
+_CHECKS = f"""{WANTED}
 SELECT w.place, k.conname::text, pg_get_expr(k.conbin, k.conrelid), {_FOREIGN},
     coalesce(0 = ANY (k.conkey), true),
     ARRAY(SELECT a.attname::text FROM pg_attribute AS a
@@ -43,7 +33,7 @@ WHERE k.contype = 'c' AND k.convalidated AND to_jsonb(k) ->> 'conenforced' IS DI
 ORDER BY 1, 2
 """  # noqa: S608
 # Up to PostgreSQL 14 the column itself depends on what it is computed from, then its expression does.
-_COMPUTED = f"""{_WANTED}
+_COMPUTED = f"""{WANTED}
 SELECT w.place, a.attname::text, pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod),
     ARRAY(SELECT DISTINCT o.attname::text FROM pg_depend AS r
           JOIN pg_attribute AS o ON o.attrelid = w.oid AND o.attnum = r.refobjsubid AND o.attnum > 0
@@ -60,7 +50,7 @@ JOIN pg_type AS t ON t.oid = a.atttypid
 JOIN pg_attrdef AS d ON d.adrelid = w.oid AND d.adnum = a.attnum
 """  # noqa: S608
 # A domain may stand below another, in an array, in a composite type or in a range.
-_DOMAINS = f"""{_WANTED}, used AS (
+_DOMAINS = f"""{WANTED}, used AS (
     SELECT w.place, a.attname, a.atttypid AS oid
     FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid
     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -81,59 +71,6 @@ JOIN pg_attribute AS a ON a.attrelid = w.oid AND a.attname = used.attname
 JOIN pg_type AS top ON top.oid = a.atttypid
 ORDER BY 1, 2, 3
 """  # noqa: S608
-_TYPES = f"""{_WANTED}
-SELECT w.place, a.attname::text, format_type(a.atttypid, a.atttypmod)
-FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid WHERE a.attnum > 0 AND NOT a.attisdropped
-"""  # noqa: S608
-
-# What a row must satisfy that one of the partitions takes; NULL where one takes all. Of the keys that lead
-# there, also of those that are expressions, the server notes each column: it cannot go while the table stays.
-_PARTITIONS = f"""{_WANTED}, leaf AS (
-    SELECT w.place, t.relid, t.isleaf FROM wanted AS w CROSS JOIN LATERAL pg_partition_tree(w.oid) AS t
-)
-SELECT w.place,
-    (SELECT CASE WHEN count(*) = count(made) THEN string_agg(format('(%%s)', made), ' OR ') END FROM (
-        SELECT pg_get_partition_constraintdef(l.relid) AS made FROM leaf AS l
-        WHERE l.place = w.place AND l.isleaf AND l.relid <> w.oid LIMIT {MOST_PARTITIONS + 1}) AS m),
-    ARRAY(SELECT DISTINCT a.attname::text FROM leaf AS l JOIN pg_depend AS r
-          ON r.classid = 'pg_class'::regclass AND r.objid = l.relid AND r.objsubid > 0 AND r.deptype = 'i'
-          AND r.refclassid = 'pg_class'::regclass AND r.refobjid = l.relid AND r.refobjsubid = 0
-          JOIN pg_attribute AS a ON a.attrelid = l.relid AND a.attnum = r.objsubid
-          WHERE l.place = w.place AND NOT l.isleaf),
-    (SELECT count(*) FROM leaf AS l WHERE l.place = w.place AND l.isleaf) <= {MOST_PARTITIONS}
-FROM wanted AS w
-"""  # noqa: S608
-
-
-@dataclass(frozen=True)
-class Computed:
-    """A generated column."""
-
-    name: str
-    expression: str
-
-
-@dataclass(frozen=True)
-class LateRule:
-    """A CHECK of a table, all those of the types of one of its columns, or what else a row must satisfy."""
-
-    table: int
-    """Its place among the plan's tables."""
-    names: tuple[str, ...]
-    """Of checks, of a generated column, or of the table whose partitions must take every row."""
-    expression: str
-    """Of a type's for people alone: taking up a value holds it to all of them."""
-    columns: tuple[str, ...]
-    """That it is about, without generated ones, each with a value from the source."""
-    types: tuple[str, ...]
-    computed: tuple[Computed, ...] = ()
-    kind: Literal["check", "type", "generated", "partitions"] = "check"
-    whole_row: bool = False
-
-    @property
-    def of_type(self) -> bool:
-        """Taking up a value of the column's type is what is tried."""
-        return self.kind == "type"
 
 
 @dataclass(frozen=True)
@@ -173,11 +110,7 @@ def late_rules(twin: Connection[TupleRow], tables: Sequence[PlannedTable]) -> li
     chosen = {place: table for place, table in enumerate(tables) if table.masked_columns}
     if not chosen:
         return []
-    asked = {
-        "schemas": [table.schema_name for table in tables],
-        "names": [table.name for table in tables],
-    }
-    types: dict[tuple[int, str], str] = {}
+    asked = asked_for([(table.schema_name, table.name) for table in tables])
     computed: dict[tuple[int, str], _Generated] = {}
     checks = [row for row in twin.execute(_CHECKS, asked).fetchall() if row[0] - 1 in chosen]
     domains = [row for row in twin.execute(_DOMAINS, asked).fetchall() if row[0] - 1 in chosen]
@@ -185,20 +118,15 @@ def late_rules(twin: Connection[TupleRow], tables: Sequence[PlannedTable]) -> li
         if place - 1 in chosen:
             made = Computed(name, f"({expression})::{type_}")
             computed[place - 1, name] = _Generated(made, expression, tuple(needs), not_null, foreign, length)
-    routed = {
-        (table.load_into.schema_name, table.load_into.name): place
-        for place, table in sorted(chosen.items(), key=lambda each: each[1].estimated_rows)
-        if table.load_into.qualified != table.qualified
-    }
-    if not (checks or domains or computed or routed):
+    roots = routed(chosen)
+    if not (checks or domains or computed or roots):
         return []
-    for place, name, type_ in twin.execute(_TYPES, asked):
-        types[place - 1, name] = type_
+    types = {(place - 1, name): type_ for place, name, type_ in twin.execute(TYPES, asked)}
     found = [
         *_of_types(chosen, types, domains),
         *_of_tables(chosen, types, computed, checks),
         *_of_generated(chosen, types, computed),
-        *_of_partitions(twin, chosen, types, routed),
+        *rules_of_partitions(twin, chosen, types, roots),
     ]
     return _once_a_root(tables, found)
 
@@ -271,32 +199,6 @@ def _of_generated(
             types=tuple(types[place, each] for each in made.needs),
             computed=(made.computed,),
             kind="generated",
-        )
-
-
-def _of_partitions(
-    twin: Connection[TupleRow],
-    tables: Mapping[int, PlannedTable],
-    types: Mapping[tuple[int, str], str],
-    routed: Mapping[tuple[str, str], int],
-) -> Iterable[LateRule]:
-    """Of tables through which rows are loaded, since a mask decides in which partition one stands."""
-    if not routed:
-        return
-    roots = list(routed)
-    asked = {"schemas": [schema for schema, _ in roots], "names": [name for _, name in roots]}
-    for number, expression, about, few in twin.execute(_PARTITIONS, asked).fetchall():
-        place = routed[roots[number - 1]]
-        masked = {each.name for each in tables[place].masked_columns}
-        if not expression or not few or masked.isdisjoint(about):
-            continue
-        yield LateRule(
-            table=place,
-            names=(".".join(roots[number - 1]),),
-            expression=expression,
-            columns=tuple(about),
-            types=tuple(types[place, each] for each in about),
-            kind="partitions",
         )
 
 

@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 
 from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.building.as_in_source import set_as_in_source
-from appliance.postgres.building.late_rules import LateRule
+from appliance.postgres.building.rules.late_rule import LateRule
 from appliance.postgres.plan import Settings
 from appliance.postgres.planning.masked_rows import TIMEOUT, Row
 
@@ -29,9 +29,10 @@ _NO_WRITING = "25006"
 _TOO_LONG = "57014"
 # Of the server and the session, not of the check: memory, connection, locks, an operator who intervenes.
 _NOT_OF_THE_CHECK = ("08", "40", "53", "54", "55", "57", "58", "XX")
-# Besides what is read, what is locked: a view that reads none of its rows.
+# Besides what is read, what is locked: a view that reads none of its rows. A partitioned table has none of
+# its own, and its partitions stand for it: what tells the partition of a hash locks it and reads nothing.
 _READ = """
-SELECT c.oid::regclass::text FROM pg_class AS c WHERE c.oid >= 16384 AND (
+SELECT c.oid::regclass::text FROM pg_class AS c WHERE c.oid >= 16384 AND c.relkind <> 'p' AND (
     EXISTS (SELECT FROM pg_stat_xact_user_tables AS s
             WHERE s.relid = c.oid AND coalesce(s.seq_scan, 0) + coalesce(s.idx_scan, 0) > 0)
     OR EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation'

@@ -1,0 +1,1 @@
+"""What masked rows may break in a twin, tried before a row is copied."""
