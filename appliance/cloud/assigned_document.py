@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.contract.calls import MAX_DOCUMENT_BYTES, AssignedWorkflow, document_digest
+from appliance.contract.calls import MAX_DOCUMENT_BYTES, AssignedWorkflow
+from appliance.contract.fields import document_digest
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.workflow.document import Workflow

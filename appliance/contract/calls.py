@@ -13,9 +13,6 @@ What leaves an appliance is ``OUTBOUND`` and nothing else; ``docs/what-leaves.md
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -75,7 +72,6 @@ __all__ = [
     "SyncCommand",
     "UpdateCommand",
     "WorkflowSet",
-    "document_digest",
 ]
 
 MAX_HEARTBEAT_BYTES = 256 * 2**10
@@ -234,12 +230,6 @@ class HeartbeatAnswer(WireModel):
     commands: Annotated[tuple[Command, ...], Field(max_length=20)] = ()
     wanted_release: WantedRelease | None = None
     rotate_token: bool = False
-
-
-def document_digest(document: Mapping[str, Any]) -> str:
-    """Names a version of a workflow document on both sides: SHA-256 over its JSON with sorted keys."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class AssignedWorkflow(WireModel):

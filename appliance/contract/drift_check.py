@@ -8,10 +8,7 @@ from pydantic import Field
 
 from appliance.contract.catalog import MAX_UNCOVERED, Refused, UncoveredColumn
 from appliance.contract.fields import Count, Digest, WireModel, WorkflowId
-from appliance.contract.table_drift import TableDrift
-
-MAX_DRIFT = 200
-"""Changes in one event."""
+from appliance.contract.table_drift import MAX_DRIFT, TableDrift
 
 
 class DriftChecked(WireModel):

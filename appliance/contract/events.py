@@ -14,7 +14,7 @@ from pydantic import Field
 from appliance.contract.branches import BranchesReported
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
 from appliance.contract.connection_test import ConnectionTested
-from appliance.contract.drift_check import MAX_DRIFT, DriftChecked
+from appliance.contract.drift_check import DriftChecked
 from appliance.contract.erasures import ErasureReported
 from appliance.contract.fields import (
     ConnectionName,
@@ -33,13 +33,21 @@ from appliance.contract.fields import (
 )
 from appliance.contract.receipts import ReceiptSigned
 from appliance.contract.rehearsals import RehearsalReported
-from appliance.contract.run_parts import Check, FailureReport, KeptLooked, Shard, Step, StepTime, TableBrief
-from appliance.contract.table_drift import TableDrift
+from appliance.contract.run_parts import (
+    MAX_PLANNED_TABLES,
+    Check,
+    FailureReport,
+    KeptLooked,
+    Shard,
+    Step,
+    StepTime,
+    TableBrief,
+)
+from appliance.contract.table_drift import MAX_DRIFT, TableDrift
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 2 * 2**20
 """A sender keeps a batch below both; a receiver answers 413 above the second."""
-MAX_PLANNED_TABLES = 2000
 
 StepState = Literal["waiting", "running", "succeeded", "failed", "retrying", "cancelled", "skipped"]
 RunOutcome = Literal["succeeded", "failed", "refused", "cancelled"]

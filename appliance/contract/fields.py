@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -101,3 +104,9 @@ Seconds = Annotated[float, Field(ge=0, le=10**9)]
 Offset = Annotated[float, Field(ge=-(10**10), le=10**10)]
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Identifier = UUID
+
+
+def document_digest(document: Mapping[str, Any]) -> str:
+    """Names a version of a workflow document on both sides: SHA-256 over its JSON with sorted keys."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -19,6 +19,7 @@ from appliance.contract.fields import (
 )
 
 MAX_LOG_LINES = 40
+MAX_PLANNED_TABLES = 2000
 
 Step = Literal[
     "open_snapshot",

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from appliance.contract.fields import Count, ObjectName, WireModel
 
+MAX_DRIFT = 200
+"""Changes in one event."""
+
 
 class TableDrift(WireModel):
     """What has changed in one table of the source since the last run, in numbers."""

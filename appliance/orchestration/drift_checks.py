@@ -12,9 +12,9 @@ from pathlib import Path
 
 import appliance
 from appliance.connections.file import load_connections, select_connections
-from appliance.contract.calls import document_digest
 from appliance.contract.catalog import MAX_UNCOVERED
 from appliance.contract.drift_check import DriftChecked
+from appliance.contract.fields import document_digest
 from appliance.contract.fitting import fitting
 from appliance.contract.step_messages import Failure
 from appliance.errors import ApplianceError, ExitCode

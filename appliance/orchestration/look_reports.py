@@ -20,15 +20,16 @@ from appliance.contract.catalog import (
     Refused,
 )
 from appliance.contract.connection_test import MAX_CHECKS, ConnectionCheck, ConnectionTested
-from appliance.contract.events import MAX_PLANNED_TABLES
 from appliance.contract.fields import ScrubbedText
 from appliance.contract.fitting import fitting, shown_name
+from appliance.contract.run_parts import MAX_PLANNED_TABLES
 from appliance.contract.step_messages import Failure
 from appliance.discovery.reporting import ScannedSource, parts_of
 from appliance.errors import ApplianceError
 from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import Plan
-from appliance.steps.records.run_files import PLAN, TRIED, UNCOVERED
+from appliance.steps.records.look_files import TRIED
+from appliance.steps.records.run_files import PLAN, UNCOVERED
 from appliance.store.events import scrubbed
 
 

@@ -37,7 +37,8 @@ from appliance.rehearsals.results.judging import EXIT_CODES
 from appliance.rehearsals.results.report import Rehearsal, with_source_rows
 from appliance.run_folder import run_folder, stop_request
 from appliance.settings.settings import Settings
-from appliance.steps.records.run_files import BRANCHES, BRANCHES_NOTED, REHEARSED, SCANNED, SPEC
+from appliance.steps.records.look_files import BRANCHES, BRANCHES_NOTED, REHEARSED, SCANNED
+from appliance.steps.records.run_files import SPEC
 from appliance.steps.records.run_spec import RunSpec
 from appliance.store.asked_work import work_ended
 from appliance.store.command_state import Settled, finish_command

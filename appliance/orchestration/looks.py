@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from appliance.branches.asked import BranchAsked
 from appliance.connections.file import load_connections, select_connections
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.documents.document import Document
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WrongRequestError

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from appliance.contract.drift_check import MAX_DRIFT
-from appliance.contract.events import MAX_PLANNED_TABLES
 from appliance.contract.fitting import shown_name
+from appliance.contract.run_parts import MAX_PLANNED_TABLES
+from appliance.contract.table_drift import MAX_DRIFT
 from appliance.postgres.plan import Plan, PlannedTable
-from appliance.store.runs import StepData
 from appliance.workflow.drift import Drift
+
+if TYPE_CHECKING:
+    from appliance.store.runs import StepData
 
 _CHANGES = {
     ("table", "added"): "table_added",

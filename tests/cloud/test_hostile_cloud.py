@@ -16,7 +16,8 @@ from appliance.cloud.client import DashboardAwayError, DashboardClient
 from appliance.cloud.enrolment import Identity, save_identity
 from appliance.cloud.workflows import CloudSync
 from appliance.connections.file import load_connections
-from appliance.contract.calls import WorkflowSet, document_digest
+from appliance.contract.calls import WorkflowSet
+from appliance.contract.fields import document_digest
 from tests.cloud import hostile
 from tests.cloud.appliance_rig import WORKFLOW, ApplianceRig
 from tests.cloud.hostile import body, cut, drip, endless, hostile_dashboard

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 import yaml
 
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.contract.step_messages import Failure
 from appliance.orchestration import look_work, looks
 from appliance.orchestration.containers.inputs import StepInputs

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from appliance.cloud.workflows import CloudSync
-from appliance.contract.calls import AssignedWorkflow, WorkflowSet, document_digest
+from appliance.contract.calls import AssignedWorkflow, WorkflowSet
+from appliance.contract.fields import document_digest
 from appliance.orchestration.workflow_files import INDEX, read_workflow_files
 from appliance.run_folder import SPEC
 from appliance.store import outbox

@@ -7,9 +7,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from appliance.contract.calls import ComponentReport, ScrubbedText, WorkflowReport, document_digest
+from appliance.contract.calls import ComponentReport, ScrubbedText, WorkflowReport
 from appliance.contract.events import CommandChanged, UpdateChanged
-from appliance.contract.fields import WorkflowId
+from appliance.contract.fields import WorkflowId, document_digest
 from appliance.dashboard.store.appliances import commands, fleet
 from appliance.dashboard.store.database import StoreAwayError
 from tests.dashboard.conftest import Dashboard

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from appliance.contract.calls import ConnectionReport, PlanCommand, PolicyReport, document_digest
+from appliance.contract.calls import ConnectionReport, PlanCommand, PolicyReport
 from appliance.contract.catalog import PlannedTableBrief, PlanReported, UncoveredColumn
 from appliance.contract.commands import MAX_DRAFT_BYTES
 from appliance.contract.events import CommandChanged
+from appliance.contract.fields import document_digest
 from appliance.documents import strict_yaml
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.simulated_appliance import SimulatedAppliance

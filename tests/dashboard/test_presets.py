@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.workflow.document import Workflow
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.seeds import STAGING

@@ -12,8 +12,8 @@ from appliance.discovery.kept.originals_query import (
     KeptTexts,
     MaskedOriginals,
     originals_queries,
-    sampled_rows,
 )
+from appliance.discovery.kept.sampled_rows import sampled_rows
 from appliance.discovery.kept.values import (
     Seen,
     kept_values_queries,

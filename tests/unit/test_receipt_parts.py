@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal
 
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.postgres.twin.after_load import AfterLoadRecord, TableChange
 from appliance.steps.records.receipt_parts import after_load_facts, filter_facts, workflow_facts
 from appliance.steps.records.run_spec import RunSpec

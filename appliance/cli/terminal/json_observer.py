@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.cli.terminal.results.run_summary import print_json_line
+from appliance.cli.terminal.output import print_json_line
 from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import ApplianceError
 from appliance.postgres.plan import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,3 +118,8 @@ def _coloured(cell: str) -> str:
 
     colour = _COLOURS.get(cell)
     return f"[{colour}]{cell}[/{colour}]" if colour else escape(cell)
+
+
+def print_json_line(data: Mapping[str, object]) -> None:
+    """One JSON object on one line."""
+    typer.echo(json.dumps(data, ensure_ascii=False, default=str))

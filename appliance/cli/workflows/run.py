@@ -42,7 +42,6 @@ def run(  # noqa: PLR0917 - as typer has it
     """
     from appliance.cli.local_runs.record import run_recorded  # noqa: PLC0415 - help must be instant
     from appliance.cli.terminal.json_observer import JsonObserver  # noqa: PLC0415
-    from appliance.cli.terminal.results.run_summary import print_outcome  # noqa: PLC0415
     from appliance.cli.work.workflows.local import console, display, interruptible, local_run  # noqa: PLC0415
 
     with interruptible("The run") as interruption:
@@ -57,6 +56,9 @@ def run(  # noqa: PLR0917 - as typer has it
                 observer.failed(error)
                 raise typer.Exit(error.exit_code) from None
             return
+        # Only what is drawn for eyes needs it.
+        from appliance.cli.terminal.results.run_summary import print_outcome  # noqa: PLC0415
+
         screen = console(quiet=quiet, verbose=verbose)
         with local_run(file, connections, policy, state, exports_dir) as prepared:
             prepared.check = interruption.check

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from appliance.contract.calls import MAX_DOCUMENT_BYTES, document_digest
+from appliance.contract.calls import MAX_DOCUMENT_BYTES
+from appliance.contract.fields import document_digest
 from appliance.dashboard.http_errors import ConflictError, NotFoundError, OvertakenError, TooLargeError
 from appliance.dashboard.security import Actor, SecondPerson
 from appliance.dashboard.store import documents, proposals, workflows

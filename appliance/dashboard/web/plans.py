@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.contract.calls import document_digest
 from appliance.contract.catalog import PlanReported, UncoveredColumn
 from appliance.contract.commands import MAX_DRAFT_BYTES
+from appliance.contract.fields import document_digest
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import workflows

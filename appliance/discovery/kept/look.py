@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
+from appliance.discovery.kept.many_originals import ManyOriginals, many_originals
 from appliance.discovery.kept.originals_query import (
     KeptTexts,
     MaskedOriginals,
@@ -58,6 +59,8 @@ class KeptLook(Frozen):
     tables: tuple[KeptTable, ...] = ()
     queries: tuple[OriginalsQuery, ...] = ()
     """For the source."""
+    many: tuple[ManyOriginals, ...] = ()
+    """In place of these, where there are more tables than the source has locks for."""
     uncompared: tuple[tuple[str, str], ...] = ()
     """Tables, by name, whose kept columns no query compares, each with the reason."""
 
@@ -124,8 +127,16 @@ def kept_look(matching: Matching, plan: Plan, judged: Collection[str], room: Loc
             if compiled:
                 originals.append(MaskedOriginals(each.table, root, compiled))
     seed = random.Random(f"{plan.run_id}/kept").getrandbits(31)  # noqa: S311
-    queries = originals_queries(kept_texts, originals, plan.source.encoding, seed, room)
-    return KeptLook(tables=tables, queries=tuple(queries), uncompared=tuple(dict.fromkeys(uncompared)))
+    many = many_originals(kept_texts, originals, plan.source.encoding, seed, room)
+    queries = (
+        originals_queries(kept_texts, originals, plan.source.encoding, seed, room) if many is None else ()
+    )
+    return KeptLook(
+        tables=tables,
+        queries=tuple(queries),
+        many=tuple(many or ()),
+        uncompared=tuple(dict.fromkeys(uncompared)),
+    )
 
 
 def _kept(selected: SelectedTable) -> list[tuple[Column, Keep]]:

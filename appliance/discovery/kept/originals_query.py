@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from appliance.discovery.grouped_texts import from_rows, grouped, texts_sql
+from appliance.discovery.kept.sampled_rows import sampled_rows
 from appliance.discovery.kept.statements import compared_together
 from appliance.discovery.table_query import with_parameters
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.expressions.sql_text import identifier, literal
-from appliance.postgres.copying.copy_sql import only
 from appliance.postgres.proof.kept import Frozen
 from appliance.postgres.source.lock_room import LockRoom
 from appliance.workflow.catalog import Column, Table
@@ -94,31 +94,42 @@ def originals_queries(
     """
     if not originals:
         return []
-    values = sum(min(max(each.table.estimated_rows, 1), ALL_ROWS) * len(each.columns) for each in originals)
-    share = min(1.0, MOST_VALUES / max(values, 1))
+    share = share_of_rows(originals)
     found = []
     at_once = min(MOST_AT_ONCE, max(COLUMNS_AT_ONCE, len(originals)))
     for group, masked in (
-        both for some in _by_session(kept) for both in compared_together(some, originals, at_once, room)
+        both for some in by_session(kept) for both in compared_together(some, originals, at_once, room)
     ):
         places: dict[str, int] = {}
-        sources = _originals(masked, places, encoding, seed, share)
+        sources = originals_sql(masked, places, encoding, seed, share)
         at: dict[tuple[str, str], int] = {}
-        texts = []
-        for each in group:
-            numbered = [(column, at.setdefault((each.root, column.name), len(at))) for column in each.columns]
-            some = max(KEPT_LEAST, min(KEPT_SOME, each.table.estimated_rows // 10))
-            of_all = [column for column, _ in numbered]
-            shown = _of_rows(each.conditions)
-            rows = sampled_rows(each.table, of_all, KEPT_ALL, some, seed, _copied(each), shown)
-            texts.append(from_rows(rows, [texts_sql(column, place, encoding) for column, place in numbered]))
-        sql = with_parameters(_query(sources, " UNION ALL ".join(texts)))
+        texts = kept_texts(group, at, encoding, seed)
+        sql = with_parameters(counting(sources, texts, kept_keys()))
         keyed = any(each.erased_sql for each in group)
         found.append(OriginalsQuery(sql=sql, kept=tuple(at), masked=tuple(places), keyed=keyed))
     return found
 
 
-def _by_session(kept: Sequence[KeptTexts]) -> Sequence[Sequence[KeptTexts]]:
+def share_of_rows(originals: Sequence[MaskedOriginals]) -> float:
+    """How many of the rows that could be read are, so that no statement has too many originals."""
+    values = sum(min(max(each.table.estimated_rows, 1), ALL_ROWS) * len(each.columns) for each in originals)
+    return min(1.0, MOST_VALUES / max(values, 1))
+
+
+def kept_texts(group: Sequence[KeptTexts], at: dict[tuple[str, str], int], encoding: str, seed: int) -> str:
+    """All texts of kept columns as words, and how often each comes; ``at`` numbers the columns."""
+    texts = []
+    for each in group:
+        numbered = [(column, at.setdefault((each.root, column.name), len(at))) for column in each.columns]
+        some = max(KEPT_LEAST, min(KEPT_SOME, each.table.estimated_rows // 10))
+        of_all = [column for column, _ in numbered]
+        shown = _of_rows(each.conditions)
+        rows = sampled_rows(each.table, of_all, KEPT_ALL, some, seed, _copied(each), shown)
+        texts.append(from_rows(rows, [texts_sql(column, place, encoding) for column, place in numbered]))
+    return _worded(grouped(" UNION ALL ".join(texts)))
+
+
+def by_session(kept: Sequence[KeptTexts]) -> Sequence[Sequence[KeptTexts]]:
     """Those whose rows an author's SQL chooses apart, where others are read with a key."""
     free = {each.root for each in kept if each.apart}
     if not free or not any(each.erased_sql for each in kept):
@@ -137,11 +148,10 @@ def _copied(kept: KeptTexts) -> str | None:
     return " AND ".join(parts) or None
 
 
-def _query(originals: str, kept: str) -> str:
+def counting(originals: str, texts: str, keys: str) -> str:
     """The counting. What an original means is asked only of those that stand in a kept column."""
     return (
-        f"WITH appliance_kept AS MATERIALIZED ({_worded(grouped(kept))}),"
-        f" appliance_kept_keys AS MATERIALIZED ({_keys()}),"
+        f"WITH appliance_kept AS MATERIALIZED ({texts}), appliance_kept_keys AS MATERIALIZED ({keys}),"
         f" appliance_originals AS MATERIALIZED ({_worded(_short_ones(originals))}),"
         " appliance_totals AS MATERIALIZED (SELECT o.place, sum(o.n) AS total, count(*) AS different"
         " FROM appliance_originals AS o GROUP BY 1)"
@@ -155,7 +165,7 @@ def _query(originals: str, kept: str) -> str:
     )
 
 
-def _keys() -> str:
+def kept_keys() -> str:
     """All that a text is compared by: one, two and three words of it, and the whole."""
     one = "CASE WHEN length(u.a) >= 5 THEN hashtextextended(u.a, 0) END"
     two, three = (f"hashtextextended({' || chr(32) || '.join(words)}, 0)" for words in (_TWO, (*_TWO, "u.c")))
@@ -227,9 +237,10 @@ def _digits(text: str) -> str:
     return f"(length({text}) - length(translate({text}, '0123456789', '')))"
 
 
-def _originals(
+def originals_sql(
     tables: Sequence[MaskedOriginals], places: dict[str, int], encoding: str, seed: int, share: float
 ) -> str:
+    """All originals, and how often each comes; ``places`` numbers their columns."""
     parts = []
     for each in tables:
         selects = []
@@ -270,27 +281,3 @@ def _of_rows(conditions: Mapping[str, str]) -> dict[str, str]:
         name: f"CASE WHEN {where} THEN t.{identifier(name)} END AS {identifier(name)}"
         for name, where in conditions.items()
     }
-
-
-def sampled_rows(  # noqa: PLR0917
-    table: Table,
-    columns: Sequence[Column],
-    whole: int,
-    some: int,
-    seed: int,
-    where: str | None = None,
-    shown: Mapping[str, str] | None = None,
-) -> str:
-    """All rows of a table, or about ``some`` of a larger one, by pages; those that are copied.
-
-    One seed for all: the fewer pages are among the more, so that a row's originals are looked for in the row.
-    """
-    names = ", ".join((shown or {}).get(column.name, f"t.{identifier(column.name)}") for column in columns)
-    sample = ""
-    if table.estimated_rows > whole and table.pages > 50:
-        percent = max(100.0 * some / table.estimated_rows, 100.0 * 16 / table.pages)
-        sample = f" TABLESAMPLE SYSTEM ({min(percent, 100.0):.6f}) REPEATABLE ({seed})"
-    own = f"{identifier(table.schema_name)}.{identifier(table.name)}"
-    chosen = f" WHERE ({where})" if where is not None else ""
-    # Twice as many at most: an estimate may be wrong.
-    return f"SELECT {names} FROM {only(table)}{own} AS t{sample}{chosen} LIMIT {2 * max(whole, some)}"

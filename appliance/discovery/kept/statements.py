@@ -39,22 +39,24 @@ def compared_together(
 
     Of a root with more partitions than can be locked, as many as can be, spread over all of them.
     """
-    if _locks((*kept, *originals), room) <= room.most:
-        for group in _groups(kept, at_once, room.most, room):
+    if locks_of((*kept, *originals), room) <= room.most:
+        for group in groups(kept, at_once, room.most, room):
             yield group, list(originals)
         return
     half = max(1, room.most // 2)
-    parts = list(_groups(originals, len(originals) * at_once, half, room))
-    for group in _groups(kept, at_once, half, room):
+    parts = list(groups(originals, len(originals) * at_once, half, room))
+    for group in groups(kept, at_once, half, room):
         for part in parts:
             yield group, part
 
 
-def _locks(some: Iterable[Compared], room: LockRoom) -> int:
+def locks_of(some: Iterable[Compared], room: LockRoom) -> int:
+    """The locks that reading these tables takes."""
     return sum(room.of(oid) for oid in {each.table.oid for each in some})
 
 
-def _groups(some: Sequence[Some], columns: int, locks: int, room: LockRoom) -> Iterator[list[Some]]:
+def groups(some: Sequence[Some], columns: int, locks: int, room: LockRoom) -> Iterator[list[Some]]:
+    """Roots that are read together: about so many columns, and no more locks than that."""
     families: dict[str, list[Some]] = defaultdict(list)
     for each in some:
         families[each.root].append(each)
@@ -62,7 +64,7 @@ def _groups(some: Sequence[Some], columns: int, locks: int, room: LockRoom) -> I
     size = locked = 0
     for family in families.values():
         members = _spread(family, locks, room)
-        more, takes = sum(len(each.columns) for each in members), _locks(members, room)
+        more, takes = sum(len(each.columns) for each in members), locks_of(members, room)
         if group and (size + more > columns or locked + takes > locks):
             yield group
             group, size, locked = [], 0, 0
@@ -75,5 +77,5 @@ def _groups(some: Sequence[Some], columns: int, locks: int, room: LockRoom) -> I
 
 def _spread(members: list[Some], locks: int, room: LockRoom) -> list[Some]:
     """All of them; where that would take too many locks, one in so many."""
-    one_in = -(-_locks(members, room) // locks)
+    one_in = -(-locks_of(members, room) // locks)
     return members[::one_in]

@@ -73,15 +73,27 @@ def _plain(text: str) -> str:
 @lru_cache(maxsize=4096)
 def guess_by_name(table: str, column: str) -> NameGuess | None:
     """What the name of a column in a table of some name says; None if nothing personal."""
+    whatever_table = _in_any_table(column)
+    if whatever_table is not None:
+        return whatever_table
+    words = in_words(column)
+    joined = f"_{'_'.join(words)}_"
+    if words and words[-1] in _IN_AN_ADDRESS and _has_addresses(table):
+        return NameGuess("city", words[-1])
+    return _a_name(table, words, joined)
+
+
+# By itself, since thousands of tables have the same few names of columns.
+@lru_cache(maxsize=4096)
+def _in_any_table(column: str) -> NameGuess | None:
+    """What the words of a name say, whatever the table is about."""
     words = in_words(column)
     joined = f"_{'_'.join(words)}_"
     for kind, pattern in _patterns():
         found = pattern.search(joined)
-        if found is not None and not _says_less(kind, joined, found) and not _of_a_thing(kind, words, table):
+        if found is not None and not _says_less(kind, joined, found) and not _of_a_thing(kind, words):
             return NameGuess(kind, found[0].strip("_").replace("_", " "))
-    if words and words[-1] in _IN_AN_ADDRESS and _has_addresses(table):
-        return NameGuess("city", words[-1])
-    return _a_name(table, words, joined)
+    return None
 
 
 def _has_addresses(table: str) -> bool:
@@ -122,7 +134,7 @@ def _says_less(kind: PersonalKind, joined: str, found: re.Match[str]) -> bool:
     )
 
 
-def _of_a_thing(kind: PersonalKind, words: tuple[str, ...], table: str) -> bool:
+def _of_a_thing(kind: PersonalKind, words: tuple[str, ...]) -> bool:
     """``description`` of a product, ``photo`` of a building, ``address`` of a server."""
     if kind in ("photograph", "document", "free_text"):
         return bool(_singular(words[0]) & (THINGS - PEOPLE)) if len(words) > 1 else False

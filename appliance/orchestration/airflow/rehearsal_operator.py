@@ -22,7 +22,7 @@ from appliance.rehearsals.asking import ImageEnded
 from appliance.rehearsals.image import as_container, check_image
 from appliance.run_folder import LOOK, StopRequest
 from appliance.steps.calling.call import StepCall
-from appliance.steps.records.run_files import BRANCH_READY, IMAGE_ENDED
+from appliance.steps.records.look_files import BRANCH_READY, IMAGE_ENDED
 from appliance.store.asked_work import say_of_work
 from appliance.store.runs import RunStore
 

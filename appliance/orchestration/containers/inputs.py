@@ -17,7 +17,7 @@ from appliance.connections.buckets import BucketConnection
 from appliance.connections.database import Connection
 from appliance.connections.file import load_connections, select_buckets, select_connections
 from appliance.connections.password_command import password_of
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key

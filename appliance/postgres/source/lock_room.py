@@ -18,6 +18,9 @@ SELECT current_setting('max_locks_per_transaction')::bigint * (current_setting('
     + current_setting('max_prepared_transactions')::bigint)
 """
 _INDEXES = "SELECT i.indrelid, count(*) FROM pg_catalog.pg_index AS i GROUP BY 1"
+_BLOCKS = """
+SELECT has_language_privilege(l.oid, 'USAGE') FROM pg_catalog.pg_language AS l WHERE l.lanname = 'plpgsql'
+"""
 _PART = 2
 """One of so many of all locks is ours at most."""
 _AT_DEFAULTS = 3_776
@@ -30,6 +33,8 @@ class LockRoom:
     most: int = _AT_DEFAULTS
     indexes: Mapping[int, int] = field(default_factory=dict)
     """Of each table that has any, by OID."""
+    blocks: bool = False
+    """Whether the role may run blocks of PL/pgSQL, which can give locks back."""
 
     def of(self, oid: int) -> int:
         """The locks that reading a table takes."""
@@ -39,4 +44,6 @@ class LockRoom:
 def read_lock_room(source: Connection[TupleRow]) -> LockRoom:
     """What the source has room for. Raises psycopg errors."""
     row = source.execute(_ROOM).fetchone()
-    return LockRoom(int(row[0]) // _PART if row else _AT_DEFAULTS, dict(source.execute(_INDEXES).fetchall()))
+    may = source.execute(_BLOCKS).fetchone()
+    most = int(row[0]) // _PART if row else _AT_DEFAULTS
+    return LockRoom(most, dict(source.execute(_INDEXES).fetchall()), blocks=bool(may and may[0]))

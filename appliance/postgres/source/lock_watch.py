@@ -28,24 +28,27 @@ _FORGET_AFTER_S = 60.0
 
 # Reading holds ACCESS SHARE locks, which only ACCESS EXCLUSIVE waits for, and a transaction's own lock, which
 # whatever is done CONCURRENTLY waits for. What our own sessions wait for matters where that must not be.
+# Those that wait, mostly none, stand by themselves: a run may hold ten thousand locks, and each of them would
+# be held against all others.
 _LOOK = """
 WITH locks AS MATERIALIZED (
     SELECT locktype, database, relation, virtualxid, pid, mode, granted FROM pg_locks
     WHERE locktype IN ('relation', 'virtualxid')
+), waiting AS MATERIALIZED (
+    SELECT locktype, database, relation, virtualxid, pid, mode FROM locks WHERE NOT granted
 ), ours AS MATERIALIZED (
     SELECT unnest(%(pids)s::int[]) AS pid
     UNION SELECT pid FROM pg_stat_activity
     WHERE application_name = %(name)s AND usename = current_user AND datname = current_database()
 ), found AS (
     SELECT DISTINCT w.relation, true AS in_the_way, h.pid
-    FROM locks AS w JOIN locks AS h ON h.locktype = w.locktype
+    FROM waiting AS w JOIN locks AS h ON h.locktype = w.locktype
         AND ((h.database = w.database AND h.relation = w.relation AND w.mode = 'AccessExclusiveLock')
             OR h.virtualxid = w.virtualxid)
-    WHERE NOT w.granted AND h.granted
-        AND h.pid IN (SELECT pid FROM ours) AND w.pid NOT IN (SELECT pid FROM ours)
+    WHERE h.granted AND h.pid IN (SELECT pid FROM ours) AND w.pid NOT IN (SELECT pid FROM ours)
     UNION ALL
-    SELECT w.relation, false, w.pid FROM locks AS w
-    WHERE NOT w.granted AND w.locktype = 'relation' AND w.pid IN (SELECT pid FROM ours)
+    SELECT w.relation, false, w.pid FROM waiting AS w
+    WHERE w.locktype = 'relation' AND w.pid IN (SELECT pid FROM ours)
 )
 SELECT f.in_the_way, n.nspname::text, coalesce(t.relname, c.relname)::text, f.pid
 FROM found AS f LEFT JOIN pg_class AS c ON c.oid = f.relation

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
+import signal
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 from psycopg import Connection, sql
@@ -15,6 +19,8 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Snapshot
 
 _NAP_MS = 500
+_RINGS = 64
+"""Signals that are taken in at once."""
 _LOOK_EVERY_S = 1.0
 
 _FACTS = """
@@ -81,31 +87,57 @@ def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], b
     waited_since: float | None = None
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    while not stopped():
-        now = time.monotonic()
-        if now >= until:
-            raise WorkFailedError(
-                "The snapshot was held for as long as the run may take.",
-                "A longer one would keep the source from vacuuming.",
-                "Raise limits.snapshot_max_min (or limits.run_timeout_min, which bounds it), raise"
-                " limits.parallel, or copy fewer rows.",
-                sqlstate="57014",
-            )
+    with _bell() as rings:
+        if rings is not None:
+            poll.register(rings, select.POLLIN)
+        while not stopped():
+            now = time.monotonic()
+            if now >= until:
+                raise WorkFailedError(
+                    "The snapshot was held for as long as the run may take.",
+                    "A longer one would keep the source from vacuuming.",
+                    "Raise limits.snapshot_max_min (or limits.run_timeout_min, which bounds it), raise"
+                    " limits.parallel, or copy fewer rows.",
+                    sqlstate="57014",
+                )
+            try:
+                # Anything that arrives unasked is the end of the session; a question keeps firewalls awake.
+                said = [number for number, _ in poll.poll(_NAP_MS)]
+                if rings is not None and rings.fileno() in said:
+                    rings.recv(_RINGS)
+                    continue
+                if said or now >= look_at:
+                    waited_for = connection.execute(_WAITED_FOR).fetchone() is not None
+                    look_at = now + _LOOK_EVERY_S
+                    waited_since = (waited_since or now) if waited_for else None
+            except psycopg.Error as error:
+                raise _died(error) from None
+            if waited_since is not None and now - waited_since >= max(0.0, yield_s - 2 * _LOOK_EVERY_S):
+                raise WorkFailedForGoodError(
+                    "The run ended, because a session waited for its snapshot to end.",
+                    "CREATE INDEX, REINDEX and others that work CONCURRENTLY wait for older snapshots, and"
+                    f" one did so for limits.yield_s ({yield_s:g} s).",
+                    "Start a new run when that has ended, or raise limits.yield_s to let it wait for longer.",
+                )
+
+
+@contextlib.contextmanager
+def _bell() -> Iterator[socket.socket | None]:
+    """Something to poll that is readable once a signal has come: its handler alone ends no poll.
+
+    None outside the main thread, which alone hears signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    rings, rung = socket.socketpair()
+    with rings, rung:
+        rung.setblocking(False)
+        former = signal.set_wakeup_fd(rung.fileno(), warn_on_full_buffer=False)
         try:
-            # Anything that arrives unasked is the end of the session; a question keeps firewalls awake.
-            if poll.poll(_NAP_MS) or now >= look_at:
-                waited_for = connection.execute(_WAITED_FOR).fetchone() is not None
-                look_at = now + _LOOK_EVERY_S
-                waited_since = (waited_since or now) if waited_for else None
-        except psycopg.Error as error:
-            raise _died(error) from None
-        if waited_since is not None and now - waited_since >= max(0.0, yield_s - 2 * _LOOK_EVERY_S):
-            raise WorkFailedForGoodError(
-                "The run ended, because a session waited for its snapshot to end.",
-                "CREATE INDEX, REINDEX and others that work CONCURRENTLY wait for older snapshots, and one"
-                f" did so for limits.yield_s ({yield_s:g} s).",
-                "Start a new run when that has ended, or raise limits.yield_s to let it wait for longer.",
-            )
+            yield rings
+        finally:
+            signal.set_wakeup_fd(former)
 
 
 def _died(error: psycopg.Error) -> ApplianceError:

@@ -250,8 +250,7 @@ def find_left_behind(
 ) -> LeftBehind:
     """Everything of the source's database that this target cannot have. Raises psycopg errors.
 
-    ``aside`` are tables and the like (schema, name) that are not to be touched now; ``leave_out`` is what the
-    workflow names there.
+    ``aside``: tables and the like (schema, name) that are not to be touched now.
     """
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
     seeds += _LEFT_OUT if leave_out else ""

@@ -13,7 +13,7 @@ from appliance.branches.branch import BranchMarker
 from appliance.branches.server import BranchServer
 from appliance.errors import WrongRequestError
 from appliance.steps.calling.context import StepContext
-from appliance.steps.records.run_files import BRANCHES, BRANCHES_NOTED
+from appliance.steps.records.look_files import BRANCHES, BRANCHES_NOTED
 
 
 class BranchSummary(BaseModel):

@@ -13,7 +13,7 @@ from appliance.errors import WorkFailedError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.steps.calling.context import StepContext
-from appliance.steps.records.run_files import SCANNED
+from appliance.steps.records.look_files import SCANNED
 
 
 class ScanSummary(BaseModel):

@@ -14,7 +14,7 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.login_errors import NoDatabaseError
 from appliance.postgres.sessions.session_checks import judge_session, read_session
 from appliance.steps.calling.context import StepContext
-from appliance.steps.records.run_files import TRIED
+from appliance.steps.records.look_files import TRIED
 from appliance.steps.records.tried_connection import TriedConnection
 from appliance.system.findings import Finding
 

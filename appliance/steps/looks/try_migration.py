@@ -23,7 +23,7 @@ from appliance.run_folder import stop_request
 from appliance.steps.calling.context import StepContext
 from appliance.steps.calling.secrets import maintenance_service, read_service
 from appliance.steps.looks.branch import noting_in
-from appliance.steps.records.run_files import BRANCH_READY, IMAGE_ENDED, REHEARSED
+from appliance.steps.records.look_files import BRANCH_READY, IMAGE_ENDED, REHEARSED
 
 _WAITS_S = 0.1
 

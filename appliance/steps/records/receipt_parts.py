@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.keys.keys import derived_key
 from appliance.postgres.proof.kept import KeptColumnLook
 from appliance.postgres.proof.results import TwinProof

@@ -1,22 +1,20 @@
-"""Every document in a run's folder with its type. Names, reading and writing: ``appliance.run_folder``."""
+"""Every document in a run's folder with its type. Names, reading and writing: ``appliance.run_folder``.
+
+Those of steps that only look at something stand in ``look_files``: a run does without what they are made of.
+"""
 
 from __future__ import annotations
 
 from appliance import run_folder
-from appliance.branches.asking import BranchesFound, BranchesNoted
 from appliance.discovery.kept.look import KeptLook
-from appliance.discovery.reporting import ScannedSource
 from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
 from appliance.postgres.proof.kept import OriginalsCounted
 from appliance.postgres.proof.results import VerifiedTwins
 from appliance.postgres.twin.digests import TwinDigests
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
-from appliance.rehearsals.asking import BranchReady, ImageEnded
-from appliance.rehearsals.results.report import Rehearsal
 from appliance.run_folder import RunFile
 from appliance.steps.records.run_spec import RunSpec, SpecBrief
-from appliance.steps.records.tried_connection import TriedConnection
 from appliance.workflow.drift import CatalogShape, Drift, FormerCatalog
 
 SPEC = RunFile(run_folder.SPEC, RunSpec, shared=True)
@@ -26,13 +24,6 @@ PLAN = RunFile(run_folder.PLAN, Plan, shared=True)
 CATALOG = RunFile(run_folder.CATALOG, CatalogShape)
 FORMER_CATALOG = RunFile(run_folder.FORMER_CATALOG, FormerCatalog)
 DRIFT = RunFile(run_folder.DRIFT, Drift)
-BRANCHES = RunFile(run_folder.BRANCHES, BranchesFound)
-BRANCHES_NOTED = RunFile(run_folder.BRANCHES_NOTED, BranchesNoted)
-BRANCH_READY = RunFile(run_folder.BRANCH_READY, BranchReady)
-IMAGE_ENDED = RunFile(run_folder.IMAGE_ENDED, ImageEnded)
-REHEARSED = RunFile(run_folder.REHEARSED, Rehearsal)
-SCANNED = RunFile(run_folder.SCANNED, ScannedSource)
-TRIED = RunFile(run_folder.TRIED, TriedConnection)
 UNCOVERED = RunFile(run_folder.UNCOVERED, UncoveredColumns)
 KEPT = RunFile(run_folder.KEPT, KeptLook)
 ORIGINALS = RunFile(run_folder.ORIGINALS, OriginalsCounted)

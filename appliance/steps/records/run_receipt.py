@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from appliance.connections.database import Connection
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, WorkFailedError
 from appliance.exports.manifest import MANIFEST, read_manifest

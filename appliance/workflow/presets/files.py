@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import validate

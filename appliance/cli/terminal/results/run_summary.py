@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Mapping
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -167,11 +166,6 @@ def plan_json(plan: Plan) -> str:
         "drift": plan.drift.model_dump(mode="json"),
     }
     return json.dumps(data, indent=2, ensure_ascii=False)
-
-
-def print_json_line(data: Mapping[str, object]) -> None:
-    """One JSON object on one line."""
-    typer.echo(json.dumps(data, ensure_ascii=False, default=str))
 
 
 def _copied_tables(plan: Plan, rows: dict[str, int]) -> Table:

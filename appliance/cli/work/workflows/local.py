@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from appliance import __version__
 from appliance.buckets.libraries import require_buckets
-from appliance.cli.terminal.progress import RunDisplay
 from appliance.cli.work.workflows.local_containers import hand_over_all, require_engine, with_state
 from appliance.connections.file import load_connections, select_buckets, select_connections
-from appliance.contract.calls import document_digest
+from appliance.contract.fields import document_digest
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
@@ -44,6 +42,12 @@ from appliance.subjects.records import erased_subjects
 from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.deliveries.after_load import sql_texts
 from appliance.workflow.loading import load_workflow
+
+if TYPE_CHECKING:
+    # What draws is imported where something is drawn: a run for programs starts sooner without.
+    from rich.console import Console
+
+    from appliance.cli.terminal.progress import RunDisplay
 
 
 class Interrupted(KeyboardInterrupt):
@@ -199,6 +203,8 @@ def console(*, quiet: bool = False, verbose: bool = False) -> Console:
 
     ``quiet``: nothing is printed. ``verbose``: nothing moves, for lines are printed in between.
     """
+    from rich.console import Console  # noqa: PLC0415
+
     if quiet or verbose:
         return Console(highlight=False, quiet=quiet, force_terminal=False, width=160)
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
@@ -206,4 +212,6 @@ def console(*, quiet: bool = False, verbose: bool = False) -> Console:
 
 def display(target: Console, spec: RunSpec) -> RunDisplay:
     """The display of a run."""
+    from appliance.cli.terminal.progress import RunDisplay  # noqa: PLC0415
+
     return RunDisplay(target, f"{spec.workflow.title or spec.workflow.id} ({spec.run_id})", ticked=True)
