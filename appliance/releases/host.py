@@ -168,7 +168,7 @@ class ThisMachine:
         return f"The dashboard is no longer reached, as it was before: {lost}" if lost else ""
 
     def remove_probe(self) -> None:
-        """Have the reaper remove what a probe that was cut off has left, which it does by itself later too."""
+        """Have the reaper remove what a probe that was cut off has left; by itself it comes later."""
         start_unit(REAPER, wait=True)
 
     def wrong(self, since: datetime) -> str:

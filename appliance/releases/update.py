@@ -90,7 +90,7 @@ def _perform(settings: Settings, asked: Asked) -> int:
     settled = _settle(settings, asked)
     if settled is None:
         return ExitCode.DONE
-    # What was asked for meanwhile: no path unit sees that while the updater runs, or this process has the lock.
+    # What was asked for meanwhile: no path unit sees that while the updater runs, or another has the lock.
     start_again(UPDATE)
     if asked.use and settled.state == "failed" and not settled.left_by_hand:
         raise WorkFailedError(settled.message)

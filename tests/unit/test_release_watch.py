@@ -175,21 +175,9 @@ def test_an_operator_goes_back_from_a_release_in_its_grace_period(moved: Machine
     assert list((tmp_path / STATE).glob("watching")) == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "fails", "again"),
-    [
-        ([], True, ["appliance-update.service"]),
-        ([], False, []),
-        (["--use", "1.0"], False, ["appliance-update.service"]),
-    ],
-)
+@pytest.mark.parametrize("moved_on", ["by its timer", "by hand", "not yet"])
 def test_after_a_move_that_has_ended_the_updater_looks_again_for_what_came_meanwhile(
-    arguments: list[str],
-    fails: bool,
-    again: list[str],
-    moved: Machine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    moved_on: str, moved: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The path unit saw the wish while the updater ran, and will not see it a second time."""
     asked: list[str] = []
@@ -201,9 +189,9 @@ def test_after_a_move_that_has_ended_the_updater_looks_again_for_what_came_meanw
     monkeypatch.setattr(updater, "start_again", start_again)
     wish = Wanted(version="3.0", requested_at=NOW, command_id="c-2")
     (tmp_path / "wanted.json").write_text(wish.model_dump_json())
-    moved.fails_later = fails
-    assert updater.main(arguments) == 0
-    assert asked == again
+    moved.fails_later = moved_on == "by its timer"
+    assert updater.main(["--use", "1.0"] if moved_on == "by hand" else []) == 0
+    assert asked == ([] if moved_on == "not yet" else ["appliance-update.service"])
     assert read_wanted(tmp_path) == wish, "only what was answered is forgotten"
 
 

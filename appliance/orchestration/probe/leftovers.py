@@ -1,6 +1,6 @@
 """What a probe that was cut off has left: its folder with the throwaway server, containers, secrets.
 
-The next probe removes its folder. Where none comes, as on the way back to the former release, the reaper does.
+The next probe removes its folder. Where none comes, as on the way back to a former release, the reaper does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def remove_ended(client: docker.APIClient, settings: Settings) -> list[str]:
 
 @contextlib.contextmanager
 def alone(settings: Settings, *, within_s: float) -> Iterator[None]:
-    """Be the only one that deals with probes here. Raises WorkFailedError where another goes on for longer."""
+    """Be the only one that deals with probes here. Raises WorkFailedError where another is longer at it."""
     give_up = time.monotonic() + within_s
     with as_owner_of(settings.state_dir):
         lock = (settings.state_dir / _LOCK).open("w")
