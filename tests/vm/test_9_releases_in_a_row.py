@@ -20,7 +20,7 @@ import pytest
 
 import appliance
 from tests.dashboard.running import RunningDashboard, running_dashboard
-from tests.engine.bucket_server import make_certificates
+from tests.vm.certificate_authority import make_server
 from tests.vm.conftest import SAMPLE_ADDRESS
 from tests.vm.container_host import ContainerHost, Vm, docker
 from tests.vm.package_proxy import MIRROR, PackageProxy
@@ -112,7 +112,7 @@ def site(published: Path, key: Path, tmp_path_factory: pytest.TempPathFactory) -
     assert gateway
     proxy = PackageProxy(gateway, "site", "word")
     try:
-        authority, chain = make_certificates(folder, gateway)
+        authority, chain = make_server(folder, gateway)
         served = {"DASHBOARD_RELEASES": str(published), "DASHBOARD_HEARTBEAT_SECONDS": "5"}
         with running_dashboard(folder, host=gateway, tls=chain, **served) as dashboard:
             token = dashboard.command("create-token", "vendor", "--role", "editor")
