@@ -29,7 +29,8 @@ def variation(bundle: Path, version: str, into: Path, *, appended: Mapping[str, 
         former = manifest["version"]
         kept: dict[str, tuple[bytes, int]] = {}
         for member in whole:
-            if member.name.startswith(_ELSEWHERE) or _OTHER_PYTHON in member.name:
+            elsewhere = member.name.startswith(_ELSEWHERE) or _OTHER_PYTHON in member.name
+            if member is first or elsewhere:
                 continue
             name, data = member.name, _read(whole, member)
             if name == "image/step.tar.gz":
