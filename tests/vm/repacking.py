@@ -16,7 +16,7 @@ from pathlib import Path
 PYTHON = "3.13"
 """Of the host that these releases are for. What a bundle holds for others is left out."""
 _ELSEWHERE = ("debs/", "requirements-3.11")
-_OTHER_PYTHON = "-cp311-"
+_OTHER_PYTHON = "-cp311-cp311-"
 _NOTHING: Mapping[str, str] = {}
 
 
