@@ -11,8 +11,10 @@ from types import FrameType
 from appliance.supervision.health_probes import Proof
 from appliance.supervision.notify import notify, watchdog_seconds
 
-STARTING_POLL_S = 1.0
-"""How often a proof is tried until the first one; a start should be noticed at once."""
+STARTING_POLL_S = 0.4
+"""How often a proof is tried until the first one: others wait for this start before they begin with theirs."""
+AWAY_POLL_S = 1.0
+"""How often it is looked whether what a program cannot do without has come back."""
 PROOFS_PER_WATCHDOG = 4
 """Proofs in one watchdog interval, so that a single slow answer is not yet a death sentence."""
 WATCHDOG_DEFAULT_S = 60.0
@@ -68,7 +70,7 @@ def wait_for(proof: Proof) -> None:
     """
     while missing := proof():
         notify(f"EXTEND_TIMEOUT_USEC={EXTENSION_US}", f"STATUS=Waiting: {missing}")
-        time.sleep(STARTING_POLL_S)
+        time.sleep(AWAY_POLL_S)
 
 
 def _wait(child: subprocess.Popen[bytes], seconds: float) -> int | None:

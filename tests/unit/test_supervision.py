@@ -185,7 +185,7 @@ def test_logs_within_both_bounds_are_left_alone(tmp_path: Path) -> None:
 def test_a_start_that_waits_for_the_database_asks_for_time_and_says_why(
     systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "STARTING_POLL_S", 0.0)
+    monkeypatch.setattr(watch, "AWAY_POLL_S", 0.0)
     answers_in_turn = iter(["the database does not answer", ""])
     watch.wait_for(lambda: next(answers_in_turn))
     heard = systemd.recv(1000).decode().splitlines()

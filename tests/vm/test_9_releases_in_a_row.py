@@ -208,7 +208,7 @@ def window(site: Site, opens: str, closes: str) -> None:
 def wait_until_shown(site: Site, version: str) -> None:
     """The dashboard hears of it with one of the next heartbeats."""
     give_up = time.monotonic() + 600
-    while (shown := site.shown())["version"] != version:
+    while (shown := site.shown()["appliance"])["version"] != version:
         assert time.monotonic() < give_up, shown
         time.sleep(1)
 
