@@ -12,7 +12,7 @@ from appliance.supervision.health_probes import Proof
 from appliance.supervision.notify import notify, watchdog_seconds
 
 STARTING_POLL_S = 0.4
-"""How often a proof is tried until the first one: others wait for this start before they begin with theirs."""
+"""How often a proof is tried until the first one: other services wait with their start for this one."""
 AWAY_POLL_S = 1.0
 """How often it is looked whether what a program cannot do without has come back."""
 PROOFS_PER_WATCHDOG = 4
