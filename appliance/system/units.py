@@ -14,8 +14,8 @@ REAPER = "appliance-reaper.service"
 UPDATE = "appliance-update.service"
 SERVICES = (
     "appliance-api-server.service",
-    "appliance-dag-processor.service",
     "appliance-scheduler.service",
+    "appliance-dag-processor.service",
     "appliance-upkeep.service",
     "appliance-status.service",
 )
