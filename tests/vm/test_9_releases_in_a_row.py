@@ -48,7 +48,7 @@ def _leak():
     held, probed = [], pathlib.Path("{FOLDER}/probe.json")
     while True:
         time.sleep(0.1)
-        if "{E}" in probed.read_text():
+        if probed.exists() and "{E}" in probed.read_text():
             held.append(b"x" * (8 << 20))
 __import__("threading").Thread(target=_leak, daemon=True).start()
 """
