@@ -73,7 +73,8 @@ class ThisMachine:
     def stop(self) -> None:
         # One that goes on from an updater that was killed; a release from before there was a probe has none.
         _run("systemctl", "stop", probing.UNIT, check=False)
-        _run("systemctl", "stop", *_UNITS)
+        # The last first: systemd begins with what is named first, and tasks report to the api-server.
+        _run("systemctl", "stop", *reversed(_UNITS))
 
     def start(self) -> None:
         """Start the services; not to wait for them."""
