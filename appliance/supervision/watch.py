@@ -29,12 +29,15 @@ def watch(
     proof: Proof,
     *,
     no_longer: Callable[[], bool] = lambda: False,
+    insist_s: int = 0,
 ) -> int | None:
     """Run the command until it ends, and return its exit status (128 + N when a signal N ended it).
 
     systemd hears READY=1 with the first proof and WATCHDOG=1 with each further one; without proof it hears
     only why, and kills this process and its child when the watchdog's time is up. Once the command works and
-    ``no_longer`` says that it is not needed, it is ended, and None is returned.
+    ``no_longer`` says that it is not needed, it is ended, and None is returned. ``insist_s``: a child that is
+    to end and does not is told so again, as often; never for one that takes the second time for an order to
+    leave its work.
     """
     child = subprocess.Popen(command, env=dict(environment))  # noqa: S603
     asked_to_end = False
@@ -45,8 +48,15 @@ def watch(
         notify("STOPPING=1")
         child.send_signal(number)
 
+        signal.alarm(insist_s)
+
+    def insist(_number: int, _frame: FrameType | None) -> None:
+        child.send_signal(signal.SIGTERM)
+        signal.alarm(insist_s)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, forward)
+    signal.signal(signal.SIGALRM, insist)
 
     interval = watchdog_seconds(WATCHDOG_DEFAULT_S) / PROOFS_PER_WATCHDOG
     ready = False

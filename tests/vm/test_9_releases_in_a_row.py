@@ -244,6 +244,8 @@ def test_a_release_that_does_not_work_is_left_by_itself(
 
 def test_a_machine_that_is_pinned_goes_down_and_no_wish_leads_it_up_again(site: Site) -> None:
     watch_for(site, minutes=1)
+    # By hand nothing waits for an updater that still clears up.
+    wait_until(site, "systemctl show -p ActiveState --value appliance-update.service | grep -q inactive")
     site.vm.sudo(f"rm -f {FOLDER}/outcome.json && appliance release pin {A}")
     # Releases that failed were moved to since, so it is no longer here, and is fetched.
     site.vm.sudo(f"appliance release apply {A}")
