@@ -29,7 +29,7 @@ from appliance.releases.wanted import FOLDER
 from appliance.releases.way_down import kept_aside, lowering
 from appliance.settings.settings import Settings
 from appliance.system.postgres_programs import ask
-from appliance.system.units import PREPARE, SERVICES, UNIT_FOLDER
+from appliance.system.units import PREPARE, REAPER, SERVICES, UNIT_FOLDER, start_unit
 
 METADATA_COPY = "metadata.sql"
 """In the folder of the update's state, as long as there is a way back."""
@@ -71,7 +71,10 @@ class ThisMachine:
         check_fitness(self._root / "releases" / version)
 
     def stop(self) -> None:
-        _run("systemctl", "stop", *_UNITS)
+        # One that goes on from an updater that was killed; a release from before there was a probe has none.
+        _run("systemctl", "stop", probing.UNIT, check=False)
+        # The last first: systemd begins with what is named first, and tasks report to the api-server.
+        _run("systemctl", "stop", *reversed(_UNITS))
 
     def start(self) -> None:
         """Start the services; not to wait for them."""
@@ -165,6 +168,10 @@ class ThisMachine:
         lost = probing.lost_contact(self._database_url, contact_since, python)
         return f"The dashboard is no longer reached, as it was before: {lost}" if lost else ""
 
+    def remove_probe(self) -> None:
+        """Have the reaper remove what a probe that was cut off has left; by itself it comes later."""
+        start_unit(REAPER, wait=True)
+
     def wrong(self, since: datetime) -> str:
         """What has gone wrong since then that the release is left for; empty where nothing has."""
         if ask(self._database_url, "SELECT 1", within_s=_ASK_WITHIN_S) is None:
@@ -196,11 +203,6 @@ class ThisMachine:
 
     def _units_of(self, version: str | None) -> Path:
         return self._root / "releases" / (version or "-") / "systemd"
-
-
-def start_unit(name: str) -> None:
-    """Have systemd start a unit; not to wait for it. Where it cannot, a timer or the next boot does."""
-    _run("systemctl", "start", "--no-block", name, check=False)
 
 
 def check_fitness(release: Path) -> None:

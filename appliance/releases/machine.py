@@ -114,6 +114,9 @@ class Host(Protocol):
         Else what does not work. A probe that was interrupted begins anew.
         """
 
+    def remove_probe(self) -> None:
+        """Remove what a probe that was cut off has left; what cannot be removed is no error."""
+
     def wrong(self, since: datetime) -> str:
         """What has gone wrong under this release since then that it is left for; empty where nothing has."""
 
@@ -225,6 +228,7 @@ def _roll_back(update: Update, host: Host) -> Update:
     host.switch(update.former)
     host.start()
     missing = host.unproven()
+    host.remove_probe()
     host.settle(update.former)
     back = f"{update.former} runs again." if not missing else f"{update.former} was put back: {missing}"
     return update.moved("failed", message=f"{update.message} {back}")

@@ -34,6 +34,7 @@ from appliance.releases.way_down.moves import Side, check_accepted, check_move, 
 from appliance.releases.window import AGE_RULE, too_early, update_may_start
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.postgres_programs import ask
+from appliance.system.units import UPDATE, start_again
 
 _RUNS_UNDER_WAY = "SELECT count(*) FROM appliance.run WHERE state = 'running'"
 
@@ -86,6 +87,20 @@ def _not_written(error: OSError) -> WorkFailedError:
 
 
 def _perform(settings: Settings, asked: Asked) -> int:
+    settled = _settle(settings, asked)
+    if settled is None:
+        return ExitCode.DONE
+    # What was asked for meanwhile: no path unit sees that while the updater runs, or another has the lock.
+    start_again(UPDATE)
+    if asked.use and settled.state == "failed" and not settled.left_by_hand:
+        raise WorkFailedError(settled.message)
+    _say(settled.message)
+    # The request is answered; a unit that stays failed would say that something is still wrong.
+    return ExitCode.DONE
+
+
+def _settle(settings: Settings, asked: Asked) -> Update | None:
+    """Bring a move to its end, or to its grace period; None where none has ended. Raises ApplianceError."""
     use = asked.use
     with update_alone(ROOT) as state:
         update = read_update(state)
@@ -95,38 +110,33 @@ def _perform(settings: Settings, asked: Asked) -> int:
         if update is None:
             wanted = _asked_by_operator(use) if use else read_wanted(FOLDER)
             if wanted is None:
-                return ExitCode.DONE
+                return None
             if use is None and (why := given_up(state, wanted.version)):
                 _refuse(wanted, why)
-                return ExitCode.DONE
+                return None
             update = _begin(settings, wanted, asked)
             if update is None:
-                return ExitCode.DONE
+                return None
         elif use and use != update.wanted.version:
             update = _left(update, use)
         host = ThisMachine(ROOT, state, settings)
-        by_hand = update.left_by_hand
         update = carry_on(resumed(update), host, lambda reached: keep_update(state, reached))
         if update.state == "watching":
             begin_watch(state)
             _say(f"{update.message} It is watched for {update.watch_minutes} minutes, and left if it fails.")
-            return ExitCode.DONE
+            return None
         (state / WATCHING).unlink(missing_ok=True)
         done = update.state == "done"
         if done:
             forget_failures(state, update.wanted.version)
-        elif update.tried_at is not None and not by_hand:
+        elif update.tried_at is not None and not update.left_by_hand:
             note_failure(state, update.wanted.version, update.message)
         write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
         forget_wanted(FOLDER, update.wanted)
         (state / UNDER_WAY).unlink()
         for version in prune(ROOT, settings):
             _say(f"Removed the release {version}, which is no longer kept.")
-        if use and not done and not by_hand:
-            raise WorkFailedError(update.message)
-        _say(update.message)
-        # The request is answered; a unit that stays failed would say that something is still wrong.
-        return ExitCode.DONE
+        return update
 
 
 def _begin(settings: Settings, wanted: Wanted, asked: Asked) -> Update | None:

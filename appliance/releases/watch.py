@@ -13,15 +13,16 @@ from pathlib import Path
 
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, ExitCode
-from appliance.releases.host import ThisMachine, start_unit
+from appliance.releases.host import ThisMachine
 from appliance.releases.installed import ROOT
 from appliance.releases.lock import WATCHING, BusyError, update_alone
 from appliance.releases.machine import Host, judged
 from appliance.releases.under_way import is_overtaken, keep_update, read_update
 from appliance.settings.settings import load_settings
+from appliance.system.units import UPDATE, start_unit
 
 LOOK_EVERY_S = 15.0
-UNIT, UPDATER_UNIT = "appliance-watch.path", "appliance-update.service"
+UNIT = "appliance-watch.path"
 
 
 def begin_watch(state: Path) -> None:
@@ -41,7 +42,7 @@ def look(root: Path, state: Path, host: Host, now: datetime) -> bool:
         keep_update(state, verdict)
     # The mark last: killed before, the watch comes again and finds that there is nothing to watch.
     if update is not None:
-        start_unit(UPDATER_UNIT)
+        start_unit(UPDATE)
     (state / WATCHING).unlink(missing_ok=True)
     return False
 

@@ -26,6 +26,8 @@ AWAKE_S = 300.0
 LOOK_EVERY_S = 1.0
 AWAKE_AGAIN_AFTER_S = 6 * 3600.0
 """However still it is: whatever else it might have missed, it sees then."""
+INSIST_S = 5
+"""Airflow's DAG processor ends by an exception, which is lost where the signal meets it while it forks."""
 MARKER = "dag-processor-resting"
 MARKER_FRESH_S = 120.0
 """Longer than one watchdog interval, and than waking takes."""
@@ -46,7 +48,7 @@ def watch_and_rest(
     """Run the command whenever files in ``folders``, or ``files``, change; its exit status, should it end."""
     while True:
         watched = _Watched(folders, files, state_dir)
-        ended = watch(command, environment, proof, no_longer=watched.is_still)
+        ended = watch(command, environment, proof, no_longer=watched.is_still, insist_s=INSIST_S)
         if ended is not None:
             return ended
         _rest(watched, runtime_dir / MARKER)

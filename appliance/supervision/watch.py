@@ -11,8 +11,10 @@ from types import FrameType
 from appliance.supervision.health_probes import Proof
 from appliance.supervision.notify import notify, watchdog_seconds
 
-STARTING_POLL_S = 1.0
-"""How often a proof is tried until the first one; a start should be noticed at once."""
+STARTING_POLL_S = 0.4
+"""How often a proof is tried until the first one: other services wait with their start for this one."""
+AWAY_POLL_S = 1.0
+"""How often it is looked whether what a program cannot do without has come back."""
 PROOFS_PER_WATCHDOG = 4
 """Proofs in one watchdog interval, so that a single slow answer is not yet a death sentence."""
 WATCHDOG_DEFAULT_S = 60.0
@@ -27,12 +29,15 @@ def watch(
     proof: Proof,
     *,
     no_longer: Callable[[], bool] = lambda: False,
+    insist_s: int = 0,
 ) -> int | None:
     """Run the command until it ends, and return its exit status (128 + N when a signal N ended it).
 
     systemd hears READY=1 with the first proof and WATCHDOG=1 with each further one; without proof it hears
     only why, and kills this process and its child when the watchdog's time is up. Once the command works and
-    ``no_longer`` says that it is not needed, it is ended, and None is returned.
+    ``no_longer`` says that it is not needed, it is ended, and None is returned. ``insist_s``: a child that is
+    to end and does not is told so again, as often; never for one that takes the second time for an order to
+    leave its work.
     """
     child = subprocess.Popen(command, env=dict(environment))  # noqa: S603
     asked_to_end = False
@@ -43,8 +48,15 @@ def watch(
         notify("STOPPING=1")
         child.send_signal(number)
 
+        signal.alarm(insist_s)
+
+    def insist(_number: int, _frame: FrameType | None) -> None:
+        child.send_signal(signal.SIGTERM)
+        signal.alarm(insist_s)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, forward)
+    signal.signal(signal.SIGALRM, insist)
 
     interval = watchdog_seconds(WATCHDOG_DEFAULT_S) / PROOFS_PER_WATCHDOG
     ready = False
@@ -68,7 +80,7 @@ def wait_for(proof: Proof) -> None:
     """
     while missing := proof():
         notify(f"EXTEND_TIMEOUT_USEC={EXTENSION_US}", f"STATUS=Waiting: {missing}")
-        time.sleep(STARTING_POLL_S)
+        time.sleep(AWAY_POLL_S)
 
 
 def _wait(child: subprocess.Popen[bytes], seconds: float) -> int | None:

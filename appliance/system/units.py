@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 UNIT_FOLDER = "/etc/systemd/system"
 SLICES = ("appliance.slice", "appliance-services.slice", "appliance-steps.slice")
 PREPARE = "appliance-prepare.service"
+REAPER = "appliance-reaper.service"
+UPDATE = "appliance-update.service"
 SERVICES = (
     "appliance-api-server.service",
-    "appliance-dag-processor.service",
     "appliance-scheduler.service",
+    "appliance-dag-processor.service",
     "appliance-upkeep.service",
     "appliance-status.service",
 )
@@ -34,8 +37,8 @@ STARTED_BY_TIMERS = (
     "appliance-fetch.service",
     "appliance-expiry.service",
     "appliance-probe.service",
-    "appliance-reaper.service",
-    "appliance-update.service",
+    REAPER,
+    UPDATE,
     "appliance-watch.service",
 )
 USERS = ("appliance", "appliance-status")
@@ -63,3 +66,20 @@ def active_units() -> list[str]:
     states = done.stdout.split("\n")
     busy = ("active", "activating", "reloading", "deactivating")
     return [name for name, state in zip(names, states, strict=False) if state in busy]
+
+
+def start_unit(name: str, *, wait: bool = False) -> None:
+    """Have systemd start a unit. Where it cannot, a timer or the next boot does."""
+    _ask(["systemctl", "start", *([] if wait else ["--no-block"]), name])
+
+
+def start_again(name: str) -> None:
+    """Have systemd start a unit as soon as it has ended, where it runs now; else at once."""
+    # A start that is under way swallows another one; a unit that is ordered behind it waits for its end.
+    behind = ["systemd-run", "--no-block", "--quiet", "--collect", f"--property=After={name}"]
+    _ask([*behind, "systemctl", "start", "--no-block", name])
+
+
+def _ask(command: list[str]) -> None:
+    with contextlib.suppress(OSError):
+        subprocess.run(command, capture_output=True, check=False)  # noqa: S603

@@ -16,12 +16,15 @@ import yaml
 
 from appliance.killed_runs import left_behind, mark_unfinished
 from appliance.orchestration.containers.discarding import discard_left_behind
+from appliance.orchestration.containers.inputs import instance_name
+from appliance.orchestration.probe.leftovers import alone, remove_ended
 from appliance.policy.policy import Policy
 from appliance.postgres.twin.database import mark
 from appliance.run_folder import TRY_AGAIN_S, mark_over, run_folder
 from appliance.settings.settings import Settings
 from appliance.steps.records.run_files import PLAN, SPEC
 from appliance.steps.records.run_spec import RunSpec
+from appliance.system import container_labels
 from appliance.workflow.document import Workflow
 from tests.containers.appliance_host import GATEWAY
 from tests.engine.clusters import Cluster
@@ -121,3 +124,24 @@ def test_a_target_that_is_away_is_tried_again_later(settings: Settings, database
         f"Dropped what the run {RUN} had built beside its twin."
     ]
     assert "twin_killed__next" not in databases.databases()
+
+
+def test_the_reaper_removes_what_a_probe_that_was_cut_off_has_left_and_nothing_of_one_under_way(
+    settings: Settings,
+) -> None:
+    client = docker.from_env(version="auto").api
+    probe = "look.probe-appliance-20260101t000000z-0001"
+    folder = run_folder(settings.state_dir, probe)
+    (folder / "server" / "data").mkdir(parents=True)
+    given = settings.runtime_dir / probe / "open_snapshot-1"
+    given.mkdir(parents=True)
+    labels = {container_labels.INSTANCE: instance_name(settings, client), container_labels.RUN: probe}
+    client.create_container(settings.steps.image, labels=labels)
+    left = {"label": container_labels.labelled(container_labels.RUN, probe)}
+    with alone(settings, within_s=0):
+        assert remove_ended(client, settings) == []
+        assert folder.is_dir() and given.is_dir() and len(client.containers(all=True, filters=left)) == 1
+    assert remove_ended(client, settings) == [probe]
+    assert not folder.exists() and not given.parent.exists()
+    assert client.containers(all=True, filters=left) == []
+    assert remove_ended(client, settings) == []

@@ -42,7 +42,7 @@ class RunningDashboard:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         # A server may close an idle connection just as a slow test sends its next request on it.
         alone = httpx.Limits(max_keepalive_connections=0)
-        # It speaks HTTP: to read the machine's certificates would take longer than to ask.
+        # It stands here: to read the machine's certificates would take longer than to ask.
         return httpx.Client(base_url=self.url, headers=headers, timeout=300, limits=alone, verify=False)
 
 
@@ -54,11 +54,18 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 @contextmanager
 def running_dashboard(
-    folder: Path, database: str = "", host: str = "127.0.0.1", **settings: str
+    folder: Path,
+    database: str = "",
+    host: str = "127.0.0.1",
+    *,
+    tls: tuple[Path, Path] | None = None,
+    **settings: str,
 ) -> Iterator[RunningDashboard]:
-    """Start one and wait until it answers; ended and waited for at the end."""
+    """Start one and wait until it answers; ended and waited for at the end. ``tls``: certificate and key."""
     port = free_port(host)
-    url = f"http://{host}:{port}"
+    url = f"{'https' if tls else 'http'}://{host}:{port}"
+    if tls:
+        settings |= {"DASHBOARD_TLS_CERTIFICATE": str(tls[0]), "DASHBOARD_TLS_KEY": str(tls[1])}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DASHBOARD_")} | {
         "DASHBOARD_DATABASE": database or f"sqlite:///{folder}/dashboard.db",
         "DASHBOARD_SECRET_KEY_FILE": str(folder / "secret.key"),

@@ -29,6 +29,7 @@ class Machine:
         self.installed = {current}
         self.broken, self.fails_its_probe, self.fails_later = broken, fails_its_probe, fails_later
         self.journals: list[str] = []
+        self.left_by_a_probe = False
         self.strike: Callable[[str], None] = lambda _: None
 
     def _deed(self, name: str) -> Iterator[None]:
@@ -104,7 +105,15 @@ class Machine:
         for _ in self._deed("probe"):
             assert (self.running, self.current) == (True, version)
             assert contact_since is not None, "the dashboard was there before"
+            self.left_by_a_probe = True
+            self.strike("within probe")
+            self.left_by_a_probe = False
         return "A tiny run did not come through." if self.fails_its_probe else ""
+
+    def remove_probe(self) -> None:
+        for _ in self._deed("remove_probe"):
+            assert self.current == self.former, "a release that is tried still needs it"
+            self.left_by_a_probe = False
 
     def wrong(self, since: datetime) -> str:
         for _ in self._deed("wrong"):

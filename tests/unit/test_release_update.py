@@ -104,6 +104,7 @@ def test_killed_at_any_moment_an_update_carries_on_to_its_end(fate: str, tmp_pat
             attempt(machine, folder)
         update = attempt(machine, folder)
         assert (update.state, machine.state()) == (state, end), f"{moment}, time {nth}"
+        assert not machine.left_by_a_probe, f"{moment}, time {nth}"
 
 
 @pytest.mark.parametrize("deed", DEEDS)
@@ -204,18 +205,19 @@ def test_a_roll_back_that_fails_is_tried_again(tmp_path: Path) -> None:
     assert machine.state() == AS_BEFORE
 
 
-@pytest.mark.parametrize("deed", ["unproven", "probe"])
-def test_a_release_that_reboots_the_machine_again_and_again_is_left(deed: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["before unproven", "before probe", "within probe"])
+def test_a_release_that_reboots_the_machine_again_and_again_is_left(moment: str, tmp_path: Path) -> None:
     machine = Machine()
     deaths = 0
     while deaths < PROVING_MAX:
-        machine.strike = struck_at(f"before {deed}", 1, KilledError())
+        machine.strike = struck_at(moment, 1, KilledError())
         with pytest.raises(KilledError):
             attempt(machine, tmp_path)
         deaths += 1
     machine.strike = lambda _: None
     assert attempt(machine, tmp_path).state == "failed"
     assert machine.state() == AS_BEFORE
+    assert not machine.left_by_a_probe
 
 
 def test_the_link_to_the_live_release_is_replaced_in_one_step(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from appliance.releases import update as updater
 from appliance.releases import watch
 from appliance.releases.failures import failures
 from appliance.releases.installed import CURRENT, point
-from appliance.releases.lock import STATE, UNDER_WAY, WATCHING
+from appliance.releases.lock import STATE, UNDER_WAY, WATCHING, update_alone
 from appliance.releases.machine import Update, carry_on
 from appliance.releases.under_way import keep_update, read_update
 from appliance.releases.verdicts import does_not_stay_up, takes_too_much_memory
-from appliance.releases.wanted import Wanted
+from appliance.releases.wanted import Wanted, read_wanted
 from tests.unit.release_machine import Machine
 from tests.unit.test_release_update import AS_BEFORE, UPDATED, WANTED
 
@@ -151,6 +151,7 @@ def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     monkeypatch.setattr(updater.os, "geteuid", lambda: 0)
     monkeypatch.setattr(updater, "ThisMachine", lambda *_: machine)
     monkeypatch.setattr(watch, "start_unit", lambda _: None)
+    monkeypatch.setattr(updater, "start_again", lambda _: None)
     under_watch(machine, tmp_path / STATE)
     return machine
 
@@ -172,6 +173,39 @@ def test_an_operator_goes_back_from_a_release_in_its_grace_period(moved: Machine
     assert (answer["result"], answer["message"]) == ("failed", "2.0 was left by hand. 1.0 runs again.")
     assert failures(tmp_path / STATE) == {}, "nothing says that it is broken"
     assert list((tmp_path / STATE).glob("watching")) == []
+
+
+@pytest.mark.parametrize("moved_on", ["by its timer", "by hand", "not yet"])
+def test_after_a_move_that_has_ended_the_updater_looks_again_for_what_came_meanwhile(
+    moved_on: str, moved: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path unit saw the wish while the updater ran, and will not see it a second time."""
+    asked: list[str] = []
+
+    def start_again(name: str) -> None:
+        with update_alone(tmp_path):
+            asked.append(name)
+
+    monkeypatch.setattr(updater, "start_again", start_again)
+    wish = Wanted(version="3.0", requested_at=NOW, command_id="c-2")
+    (tmp_path / "wanted.json").write_text(wish.model_dump_json())
+    moved.fails_later = moved_on == "by its timer"
+    assert updater.main(["--use", "1.0"] if moved_on == "by hand" else []) == 0
+    assert asked == ([] if moved_on == "not yet" else ["appliance-update.service"])
+    assert read_wanted(tmp_path) == wish, "only what was answered is forgotten"
+
+
+def test_what_waits_for_its_moment_does_not_keep_the_updater_busy(
+    moved: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(updater, "start_again", asked.append)
+    monkeypatch.setattr(updater, "_waits", lambda *_: True)
+    (tmp_path / STATE / UNDER_WAY).unlink()
+    for version in ("1.0", "3.0"):
+        (tmp_path / "wanted.json").write_text(Wanted(version=version, requested_at=NOW).model_dump_json())
+        assert updater.main([]) == 0
+    assert asked == []
 
 
 def test_to_a_third_release_nothing_moves_in_the_grace_period(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import signal
 import socket
@@ -64,6 +65,23 @@ def test_readiness_and_the_watchdog_wait_for_the_first_proof(systemd: socket.soc
         assert "READY" not in heard
     process.terminate()
     assert process.wait(300) == 128 + signal.SIGTERM
+
+
+def test_a_program_that_missed_its_signal_is_told_again(systemd: socket.socket, tmp_path: Path) -> None:
+    """One in whose fork the exception of its signal handler was lost goes on as if nothing had been said."""
+    proof = tmp_path / "proof"
+    deaf_once = f"trap 'trap \"exit 3\" TERM' TERM; touch {proof}; while :; do sleep 0.05; done"
+    insisting = WATCH.replace("proof))", "proof, insist_s=1))")
+    command = [sys.executable, "-c", insisting, str(proof), "sh", "-c", deaf_once]
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ)
+    while "READY=1" not in systemd.recv(1000).decode():
+        pass
+    process.terminate()
+    # Nobody else takes what it says, and a full socket would hold it up.
+    while process.poll() is None:
+        with contextlib.suppress(TimeoutError):
+            systemd.recv(1000)
+    assert process.returncode == 3
 
 
 def test_a_program_that_ends_takes_its_supervisor_with_it(systemd: socket.socket, tmp_path: Path) -> None:
@@ -185,7 +203,7 @@ def test_logs_within_both_bounds_are_left_alone(tmp_path: Path) -> None:
 def test_a_start_that_waits_for_the_database_asks_for_time_and_says_why(
     systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "STARTING_POLL_S", 0.0)
+    monkeypatch.setattr(watch, "AWAY_POLL_S", 0.0)
     answers_in_turn = iter(["the database does not answer", ""])
     watch.wait_for(lambda: next(answers_in_turn))
     heard = systemd.recv(1000).decode().splitlines()

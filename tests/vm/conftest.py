@@ -26,8 +26,8 @@ from tests.vm.certificate_authority import make_authority
 from tests.vm.container_host import ContainerHost, Vm
 from tests.vm.deploying import Deploy, Outcome, make_bundle
 from tests.vm.package_proxy import MIRROR, PackageProxy
+from tests.vm.sample_database import SAMPLE_PORT
 
-SAMPLE_PORT = 5433
 SAMPLE_ADDRESS = "172.29.0.1"
 """Docker's own bridge on the host, the first of its address pools: where steps find the sample databases."""
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 IMAGE_FOLDER = Path(__file__).with_name("image")
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,18 @@ class Vm:
         """What a shell command prints, run as root."""
         quoted = command.replace("'", "'\\''")
         return self.ssh(f"sudo sh -c '{quoted}'", check=check).stdout.strip()
+
+
+class Deployed(Protocol):
+    """A host on which an appliance runs, and the passwords of its connections."""
+
+    @property
+    def vm(self) -> Vm:
+        """The host."""
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """Of the source's role, and of the target's."""
 
 
 def build_image(debian: str) -> str:

@@ -6,11 +6,11 @@ import json
 import time
 from typing import Any
 
-from tests.vm.conftest import Appliance
+from tests.vm.container_host import Deployed
 from tests.vm.sample_database import sql
 
 
-def run_workflow(appliance: Appliance, workflow: str = "vm-twin") -> dict[str, Any]:
+def run_workflow(appliance: Deployed, workflow: str = "vm-twin") -> dict[str, Any]:
     """Start it, wait for its end, and give back the run."""
     # The command itself waits for a workflow file that is not taken up yet.
     done = appliance.vm.ssh(f"sudo appliance workflow start {workflow} --wait --json", check=False)
@@ -19,19 +19,19 @@ def run_workflow(appliance: Appliance, workflow: str = "vm-twin") -> dict[str, A
     return run
 
 
-def start(appliance: Appliance, workflow: str, *options: str) -> str:
+def start(appliance: Deployed, workflow: str, *options: str) -> str:
     """Start it and return at once: the run's id."""
     done = appliance.vm.ssh(f"sudo appliance workflow start {workflow} {' '.join(options)}")
     return done.stdout.strip()
 
 
-def runs(appliance: Appliance) -> list[dict[str, Any]]:
+def runs(appliance: Deployed) -> list[dict[str, Any]]:
     """The newest runs, as the status service knows them."""
     found: list[dict[str, Any]] = json.loads(appliance.vm.sudo("appliance runs --json"))
     return found
 
 
-def assert_masked_twin(appliance: Appliance) -> None:
+def assert_masked_twin(appliance: Deployed) -> None:
     """The twin is there, whole, and holds no real name or address."""
     counts = sql(
         appliance, "SELECT (SELECT count(*) FROM customer), (SELECT count(*) FROM orders)", "shop_twin"
@@ -45,7 +45,7 @@ def assert_masked_twin(appliance: Appliance) -> None:
     assert real == "0"
 
 
-def wait_until(appliance: Appliance, command: str, seconds: float = 600) -> None:
+def wait_until(appliance: Deployed, command: str, seconds: float = 600) -> None:
     """Wait until a shell command succeeds on the host. A limit for hanging, not for slowness."""
     give_up = time.monotonic() + seconds
     while appliance.vm.ssh(f"sudo sh -c '{command}'", check=False).returncode != 0:

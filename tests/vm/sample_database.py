@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 
-from tests.vm.conftest import SAMPLE_PORT, Appliance
+from tests.vm.container_host import Deployed
+
+SAMPLE_PORT = 5433
 
 WORKFLOW = """\
 id: vm-twin
@@ -32,7 +34,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
 """
 
 
-def make_sample(appliance: Appliance) -> None:
+def make_sample(appliance: Deployed) -> None:
     """Make the cluster with its roles and the shop in it, unless it is there."""
     vm = appliance.vm
     major = vm.sudo("ls /usr/lib/postgresql | sort -n | tail -1")
@@ -53,13 +55,13 @@ def make_sample(appliance: Appliance) -> None:
         sql(appliance, f"ALTER ROLE {role} PASSWORD {_literal(appliance.passwords[name])}")
 
 
-def sql(appliance: Appliance, text: str, database: str = "postgres") -> str:
+def sql(appliance: Deployed, text: str, database: str = "postgres") -> str:
     """Run SQL in the sample cluster as its administrator, and give back what it prints, unaligned."""
     psql = f"runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -p {SAMPLE_PORT} -d {database}"
     return appliance.vm.sudo(f"cd / && printf %s {packed(text)} | base64 -d | {psql}")
 
 
-def put_workflow(appliance: Appliance, text: str = WORKFLOW, name: str = "vm-twin") -> None:
+def put_workflow(appliance: Deployed, text: str = WORKFLOW, name: str = "vm-twin") -> None:
     """Write a workflow file as an editor that renames does."""
     path = f"/etc/appliance/workflows/{name}.yaml"
     appliance.vm.sudo(f"printf %s {packed(text)} | base64 -d > {path}.new && chmod 644 {path}.new")

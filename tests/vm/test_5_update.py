@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.vm.conftest import Appliance
+from tests.vm.container_host import Deployed
 from tests.vm.running import assert_masked_twin, run_workflow, wait_until
 from tests.vm.sample_database import make_sample, packed, put_workflow
 
@@ -28,13 +29,13 @@ def releases(appliance: Appliance) -> Iterator[Appliance]:
     appliance.vm.sudo(f"mv /root/settings.before {SETTINGS}")
 
 
-def watch_for(appliance: Appliance, *, minutes: int) -> None:
+def watch_for(appliance: Deployed, *, minutes: int) -> None:
     """Set the grace period, whatever stands in the settings."""
     said = f"releases: {{watch_minutes: {minutes}, steady_seconds: 5}}"
     appliance.vm.sudo(f"sed -i '/^releases:/d' {SETTINGS} && echo '{said}' >> {SETTINGS}")
 
 
-def copy_release(appliance: Appliance, version: str) -> None:
+def copy_release(appliance: Deployed, version: str) -> None:
     """Another release of the same contents: its version and the paths in it are all that differs."""
     new, old = f"{ROOT}/releases/{version}", "$(readlink /opt/appliance/current)"
     appliance.vm.sudo(
@@ -49,11 +50,8 @@ def copy_release(appliance: Appliance, version: str) -> None:
     )
 
 
-def ask_for(appliance: Appliance, version: str) -> None:
+def ask_for(appliance: Deployed, version: str) -> None:
     """As the status service does, and as its user."""
-    # While the updater still clears up after a move it hears of nothing new: that waits for its timer.
-    idle = 'systemctl show -p ActiveState --value appliance-update.service | grep -qE "inactive|failed"'
-    wait_until(appliance, idle)
     asked = {"version": version, "requested_at": "2026-01-01T00:00:00Z", "command_id": version}
     written = packed(json.dumps(asked))
     as_service = "runuser -u appliance --"
@@ -64,7 +62,7 @@ def ask_for(appliance: Appliance, version: str) -> None:
     )
 
 
-def outcome(appliance: Appliance) -> dict[str, str]:
+def outcome(appliance: Deployed) -> dict[str, str]:
     """What was answered, once it is."""
     wait_until(appliance, f"test -e {FOLDER}/outcome.json")
     wait_until(appliance, f"test ! -e {ROOT}/.update/update.json")
@@ -74,7 +72,7 @@ def outcome(appliance: Appliance) -> dict[str, str]:
     return answer
 
 
-def current(appliance: Appliance) -> str:
+def current(appliance: Deployed) -> str:
     return appliance.vm.sudo("basename $(readlink /opt/appliance/current)")
 
 
@@ -100,7 +98,7 @@ def test_a_wanted_release_is_switched_to_and_does_the_same_work(releases: Applia
     assert_no_trace_of_a_probe(releases)
 
 
-def assert_no_trace_of_a_probe(appliance: Appliance) -> None:
+def assert_no_trace_of_a_probe(appliance: Deployed) -> None:
     assert "probe" not in appliance.vm.sudo("ls /var/lib/appliance/runs /run/appliance")
     assert "probe" not in appliance.vm.sudo("appliance runs --json")
     assert appliance.vm.sudo("docker ps --all --quiet --filter label=appliance.workflow=probe") == ""

@@ -21,6 +21,7 @@ from appliance.errors import ApplianceError, ExitCode
 from appliance.orchestration.containers.attempt import DockerTrouble
 from appliance.orchestration.containers.discarding import discard_left_behind
 from appliance.orchestration.containers.reaping import reap
+from appliance.orchestration.probe.leftovers import remove_ended
 from appliance.orchestration.receipts import close_failed_runs
 from appliance.settings.settings import load_settings
 from appliance.system.beneath import as_owner_of
@@ -46,7 +47,7 @@ def _look() -> int:
     try:
         client, settings = docker.from_env(version="auto").api, load_settings()
         with _alone(settings.state_dir):
-            for run_id in reap(client, settings):
+            for run_id in (*remove_ended(client, settings), *reap(client, settings)):
                 sys.stderr.write(f"Removed what the run {run_id} had left.\n")
             for line in discard_left_behind(client, settings):
                 sys.stderr.write(f"{line}\n")

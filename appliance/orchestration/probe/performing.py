@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -14,10 +12,10 @@ import psycopg
 from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
 from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.airflow.metadata import PROBE_DAG, dag_runs
+from appliance.orchestration.probe.leftovers import alone, folders_of_probes
 from appliance.orchestration.probe.server import ThrowawayServer
 from appliance.orchestration.probe.tiny_run import (
     LONGEST_MIN,
-    PROBE,
     PROBED,
     SERVER,
     Probed,
@@ -27,7 +25,7 @@ from appliance.orchestration.probe.tiny_run import (
     run_id_of,
     spec_of,
 )
-from appliance.run_folder import LOOK, new_airflow_run_id
+from appliance.run_folder import new_airflow_run_id
 from appliance.settings.settings import Settings
 from appliance.steps.records.run_files import SPEC
 from appliance.store.database import connect
@@ -36,9 +34,10 @@ from appliance.system.postgres_programs import of_server
 TAKEN_UP_S = 300.0
 """Until Airflow knows the DAG: its files are read anew every few seconds, by a process that may rest."""
 BEGUN_S = 300.0
+FREE_S = 60.0
+"""The reaper may just remove what an earlier probe has left."""
 ENDED_S = 60.0 * (LONGEST_MIN - 1)
 _POLL_S = 0.2
-_LOCK = "probe.lock"
 
 
 def probe(settings: Settings, *, server_user: str | None = None) -> None:
@@ -46,8 +45,10 @@ def probe(settings: Settings, *, server_user: str | None = None) -> None:
 
     ``server_user`` runs the throwaway server where this process is root.
     """
-    with _alone(settings):
-        _remove_former(settings)
+    with alone(settings, within_s=FREE_S):
+        # What a probe that was killed has left. Its run in Airflow ends when it finds its folder gone.
+        for former in folders_of_probes(settings):
+            shutil.rmtree(former, ignore_errors=True)
         airflow_run_id = new_airflow_run_id()
         folder = folder_of(settings, airflow_run_id)
         try:
@@ -121,19 +122,3 @@ def _why(folder: Path) -> str:
             line = " ".join((failure.explanation.line(), *said))
             return f"In the step {failure.step}: {line}"
     return "Airflow ended its task before that could say why: journalctl -u appliance-scheduler."
-
-
-def _remove_former(settings: Settings) -> None:
-    """What a probe that was killed has left. Its run in Airflow ends when it finds its folder gone."""
-    for folder in (settings.state_dir / "runs").glob(f"{LOOK}{PROBE}-*"):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    with (settings.state_dir / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorkFailedError("Another probe is being performed.") from None
-        yield

@@ -254,8 +254,8 @@ def find_left_behind(
     """
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
     seeds += _LEFT_OUT if leave_out else ""
-    timescale = hypertables.read_hypertables(source)
-    seeds += hypertables.SEEDS if timescale.is_there else ""
+    if (timescale := hypertables.read_hypertables(source)).is_there:
+        seeds += hypertables.SEEDS
     wanted = {each: as_listed(each) for each in leave_out}
     parameters: dict[str, object] = {
         "kept": sorted(timescale.kept),
