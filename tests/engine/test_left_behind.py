@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import WrongRequestError
-from appliance.postgres.source.unsupported_objects import LeftBehind, find_left_behind, read_abilities
+from appliance.postgres.source.unsupported_objects import LeftBehind, find_left_behind
+from appliance.postgres.twin.target.abilities import read_abilities
 from appliance.postgres.twin.target.checks import table_problems
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import EngineRun

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.errors import ApplianceError
-from appliance.postgres.source.unsupported_objects import TargetAbilities, read_abilities
+from appliance.postgres.twin.target.abilities import TargetAbilities, read_abilities
 from appliance.postgres.twin.target.extension_trial import try_extensions
 from appliance.steps.schema import SchemaResult
 from tests.engine.clusters import Cluster

@@ -13,9 +13,10 @@ from appliance.postgres.planning.problems import missing_privileges
 from appliance.postgres.planning.space_estimate import target_space
 from appliance.postgres.sessions.role_checks import judge_role, powerful_reader, powerful_writer
 from appliance.postgres.source.catalog_reader import read_catalog
-from appliance.postgres.source.unsupported_objects import find_left_behind, read_abilities
+from appliance.postgres.source.unsupported_objects import find_left_behind
 from appliance.postgres.twin.database import OpenDatabase
 from appliance.postgres.twin.names import twin_names
+from appliance.postgres.twin.target.abilities import read_abilities
 from appliance.postgres.twin.target.checks import table_problems, target_problems
 from appliance.postgres.twin.target.extension_trial import try_extensions
 from appliance.system.disk import readable

@@ -22,12 +22,8 @@ from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.source.lock_watch import LockWatch, Name, described, still_in_the_way
 from appliance.postgres.source.schema_dump import dump_schema
-from appliance.postgres.source.unsupported_objects import (
-    SET_ASIDE,
-    LeftBehind,
-    find_left_behind,
-    read_abilities,
-)
+from appliance.postgres.source.unsupported_objects import SET_ASIDE, LeftBehind, find_left_behind
+from appliance.postgres.twin.target.abilities import read_abilities
 from appliance.steps.calling.context import StepContext
 from appliance.steps.calling.secrets import service_environment
 from appliance.steps.source.reading import MOST_YIELDS, named, read_source

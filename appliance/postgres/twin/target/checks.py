@@ -12,13 +12,7 @@ from appliance.errors import WrongRequestError
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import TargetFacts
 from appliance.postgres.sessions.role_checks import powerful_writer
-from appliance.postgres.source.unsupported_objects import (
-    LEAVE_OUT,
-    UNREADABLE,
-    LeftBehind,
-    find_left_behind,
-    read_abilities,
-)
+from appliance.postgres.source.unsupported_objects import LEAVE_OUT, UNREADABLE, LeftBehind, find_left_behind
 from appliance.postgres.twin.database import (
     ADOPT_COMMENT,
     OpenDatabase,
@@ -27,6 +21,7 @@ from appliance.postgres.twin.database import (
 )
 from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, scratch_names, twin_names
 from appliance.postgres.twin.ownership import Owners, others_twins
+from appliance.postgres.twin.target.abilities import read_abilities
 from appliance.postgres.twin.target.extension_trial import try_extensions
 from appliance.postgres.twin.target.locale import LocaleSettings, predict_locale
 from appliance.postgres.twin.target.warnings import other_versions, target_warnings

@@ -16,8 +16,8 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from appliance.postgres.source.unsupported_objects import TargetAbilities
 from appliance.postgres.twin.database import OpenDatabase, drop_database, mark, read_database, run_sql
+from appliance.postgres.twin.target.abilities import TargetAbilities
 
 _LOCK = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"

@@ -9,10 +9,8 @@ from psycopg.rows import TupleRow
 
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.sessions.database_sessions import sessions_in
-from appliance.postgres.source.unsupported_objects import (
-    TargetAbilities,
-)
 from appliance.postgres.twin.names import TwinNames
+from appliance.postgres.twin.target.abilities import TargetAbilities
 from appliance.workflow.catalog import Catalog
 
 
