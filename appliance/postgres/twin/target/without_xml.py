@@ -6,7 +6,6 @@ Such a server knows the type and its functions, and makes tables with them; it f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import Connection
@@ -19,13 +18,8 @@ from appliance.postgres.building.rules.late_rule import WANTED, asked_for
 from appliance.postgres.copying.copy_sql import rows_of
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.masked_rows import TIMEOUT, may_be_sampled
-
-if TYPE_CHECKING:
-    from appliance.postgres.twin.target.checks import TargetCheck
-
-READS_XML = "xml_is_well_formed_content("
-"""Stands in whatever the mask ``xml`` makes: the masked value, and what is proven of it."""
-DO_WITHOUT = "these do without: null, constant, blank (text)"
+from appliance.postgres.twin.target.checks import TargetCheck
+from appliance.postgres.twin.target.libxml import DO_WITHOUT, READS_XML
 
 # The type may stand below a domain, in an array or in a composite type.
 _COLUMNS = f"""{WANTED}, used AS (
@@ -68,16 +62,6 @@ _RULES = rf"""{WANTED}, reading AS (
 SELECT place, kind, name::text, classid::bigint, objid::bigint FROM rules, reading
 WHERE tree ~ constants OR (kind <> 'default of' AND tree ~ calls) ORDER BY 1, 2, 3
 """  # noqa: S608
-
-
-def reads_xml(server: Connection[TupleRow]) -> bool:
-    """Whether the server was built with libxml. psycopg errors of the session itself pass."""
-    try:
-        with server.transaction():
-            server.execute("SELECT pg_catalog.xml_is_well_formed_content('<a/>')")
-    except psycopg.errors.FeatureNotSupported:
-        return False
-    return True
 
 
 def check_xml(
