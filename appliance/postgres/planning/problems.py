@@ -18,8 +18,7 @@ from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.reading_path import explained
 from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.planning.sql_condition import condition_problem
-from appliance.postgres.twin.target.abilities import reads_xml
-from appliance.postgres.twin.target.without_xml import DO_WITHOUT, READS_XML
+from appliance.postgres.twin.target.libxml import DO_WITHOUT, READS_XML, reads_xml
 from appliance.workflow.catalog import Table
 from appliance.workflow.conditions.alternatives import alternatives_of
 from appliance.workflow.conditions.grammar import parse_condition, why_free

@@ -30,7 +30,7 @@ _TOO_LONG = "57014"
 # Of the server and the session, not of the check: memory, connection, locks, an operator who intervenes.
 _NOT_OF_THE_CHECK = ("08", "40", "53", "54", "55", "57", "58", "XX")
 # Besides what is read, what is locked: a view that reads none of its rows. A partitioned table has none of
-# its own, and its partitions stand for it: what tells the partition of a hash locks it and reads nothing.
+# its own, and its partitions stand for it: what finds the partition of a hash locks it and reads nothing.
 _READ = """
 SELECT c.oid::regclass::text FROM pg_class AS c WHERE c.oid >= 16384 AND c.relkind <> 'p' AND (
     EXISTS (SELECT FROM pg_stat_xact_user_tables AS s

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -60,13 +59,3 @@ def read_abilities(admin: Connection[TupleRow]) -> TargetAbilities:
         roles=frozenset(name for (name,) in roles),
         collations=frozenset((provider, name) for provider, name in collations),
     )
-
-
-def reads_xml(server: Connection[TupleRow]) -> bool:
-    """Whether the server was built with libxml. psycopg errors of the session itself pass."""
-    try:
-        with server.transaction():
-            server.execute("SELECT pg_catalog.xml_is_well_formed_content('<a/>')")
-    except psycopg.errors.FeatureNotSupported:
-        return False
-    return True

@@ -21,8 +21,9 @@ from appliance.postgres.twin.database import (
 )
 from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, scratch_names, twin_names
 from appliance.postgres.twin.ownership import Owners, others_twins
-from appliance.postgres.twin.target.abilities import read_abilities, reads_xml
+from appliance.postgres.twin.target.abilities import read_abilities
 from appliance.postgres.twin.target.extension_trial import try_extensions
+from appliance.postgres.twin.target.libxml import reads_xml
 from appliance.postgres.twin.target.locale import LocaleSettings, predict_locale
 from appliance.postgres.twin.target.warnings import other_versions, target_warnings
 from appliance.postgres.twin.template_copy import can_clone

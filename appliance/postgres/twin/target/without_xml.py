@@ -19,10 +19,7 @@ from appliance.postgres.copying.copy_sql import rows_of
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.masked_rows import TIMEOUT, may_be_sampled
 from appliance.postgres.twin.target.checks import TargetCheck
-
-READS_XML = "xml_is_well_formed_content("
-"""Stands in whatever the mask ``xml`` makes: the masked value, and what is proven of it."""
-DO_WITHOUT = "these do without: null, constant, blank (text)"
+from appliance.postgres.twin.target.libxml import DO_WITHOUT, READS_XML
 
 # The type may stand below a domain, in an array or in a composite type.
 _COLUMNS = f"""{WANTED}, used AS (
