@@ -26,8 +26,8 @@ _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 # Of PostgreSQL itself, and for everybody: none of them needs anything but its files.
 _SURE = frozenset(
     """
-    btree_gin btree_gist citext cube dict_int earthdistance fuzzystrmatch hstore intarray isn lo ltree pgcrypto
-    pg_trgm plpgsql seg tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp
+    btree_gin btree_gist citext cube dict_int earthdistance fuzzystrmatch hstore intarray isn lo
+    ltree pgcrypto pg_trgm plpgsql seg tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp
     """.split()  # noqa: SIM905 - a list of names, not of quotation marks
 )
 # A server that is stopped says nothing of the extension.
