@@ -36,8 +36,8 @@ def watch(
     systemd hears READY=1 with the first proof and WATCHDOG=1 with each further one; without proof it hears
     only why, and kills this process and its child when the watchdog's time is up. Once the command works and
     ``no_longer`` says that it is not needed, it is ended, and None is returned. ``insist_s``: a child that is
-    to end and does not gets the signal again, as often; never for one that takes the second time for an order
-    to leave its work.
+    to end and does not gets the signal again, as often; never for one that takes a second one for an order to
+    leave its work.
     """
     child = subprocess.Popen(command, env=dict(environment))  # noqa: S603
     asked_to_end = False

@@ -67,7 +67,7 @@ def test_readiness_and_the_watchdog_wait_for_the_first_proof(systemd: socket.soc
     assert process.wait(300) == 128 + signal.SIGTERM
 
 
-def test_a_program_that_missed_its_signal_is_told_again(systemd: socket.socket, tmp_path: Path) -> None:
+def test_a_program_that_missed_its_signal_gets_it_again(systemd: socket.socket, tmp_path: Path) -> None:
     """One in whose fork the exception of its signal handler was lost goes on as if nothing had been said."""
     proof = tmp_path / "proof"
     deaf_once = f"trap 'trap \"exit 3\" TERM' TERM; touch {proof}; while :; do sleep 0.05; done"
