@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from appliance.errors import WorkFailedError
 
@@ -13,6 +15,7 @@ STATE = ".update"
 """Folder under the root of all releases: how far an update is, its lock, the copy of the metadata."""
 UNDER_WAY = "update.json"
 """In that folder, from the beginning of an update to its end."""
+_POLL_S = 0.2
 WATCHING = "watching"
 """In that folder while a release is in its grace period: appliance-watch.path sees it."""
 
@@ -22,13 +25,29 @@ class BusyError(WorkFailedError):
 
 
 @contextmanager
-def update_alone(root: Path) -> Iterator[Path]:
-    """Hold the lock; the folder of the update's state. Raises BusyError where another process holds it."""
+def update_alone(
+    root: Path, *, within_s: float = 0.0, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Path]:
+    """Hold the lock; the folder of the update's state. Raises BusyError where another process keeps it.
+
+    ``say`` hears that it is waited for.
+    """
     state = root / STATE
     state.mkdir(mode=0o700, exist_ok=True)
+    give_up = time.monotonic() + within_s
     with (state / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError("Another update is being performed.", "", "appliance release list") from None
+        if within_s and not _locked(file):
+            say(f"Another update is being performed; waits up to {within_s:.0f} s for it.")
+        while not _locked(file):
+            if time.monotonic() >= give_up:
+                raise BusyError("Another update is being performed.", "", "appliance release list")
+            time.sleep(_POLL_S)
         yield state
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -36,6 +36,8 @@ from appliance.settings.settings import Settings, load_settings
 from appliance.system.postgres_programs import ask
 from appliance.system.units import UPDATE, start_again
 
+CLEARED_UP_S = 120.0
+"""An operator waits so long for another process that is at it; a timer comes again."""
 _RUNS_UNDER_WAY = "SELECT count(*) FROM appliance.run WHERE state = 'running'"
 
 
@@ -102,7 +104,8 @@ def _perform(settings: Settings, asked: Asked) -> int:
 def _settle(settings: Settings, asked: Asked) -> Update | None:
     """Bring a move to its end, or to its grace period; None where none has ended. Raises ApplianceError."""
     use = asked.use
-    with update_alone(ROOT) as state:
+    # A move that is over is still cleared up after, and looked at again.
+    with update_alone(ROOT, within_s=CLEARED_UP_S if use else 0.0, say=_say) as state:
         update = read_update(state)
         if update is not None and is_overtaken(ROOT, update):
             _end_overtaken(state, update)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -193,6 +194,30 @@ def test_after_a_move_that_has_ended_the_updater_looks_again_for_what_came_meanw
     assert updater.main(["--use", "1.0"] if moved_on == "by hand" else []) == 0
     assert asked == ([] if moved_on == "not yet" else ["appliance-update.service"])
     assert read_wanted(tmp_path) == wish, "only what was answered is forgotten"
+
+
+def test_an_operator_waits_for_another_process_that_still_clears_up(
+    moved: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    held, waited_for = threading.Event(), threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        waited_for.set()
+
+    def hold() -> None:
+        with update_alone(tmp_path):
+            held.set()
+            waited_for.wait(60)
+
+    monkeypatch.setattr(updater, "_say", say)
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(60)
+    assert updater.main(["--use", "1.0", "--back"]) == 0
+    other.join()
+    assert said[0] == "Another update is being performed; waits up to 120 s for it."
 
 
 def test_what_waits_for_its_moment_does_not_keep_the_updater_busy(
