@@ -224,6 +224,9 @@ def test_down_over_a_schema_of_airflow_is_asked_about_and_what_was_recorded_is_k
     asked = releases.vm.ssh("sudo appliance release use 0.1.8", check=False)
     assert asked.returncode == 3 and "no terminal is there to ask on" in asked.stderr, asked
     assert current(releases) == "0.1.9"
+    # After the way back, releases are still removed: an operator waits for that, though not as long as here.
+    idle = 'systemctl show -p ActiveState --value appliance-update.service | grep -qE "inactive|failed"'
+    wait_until(releases, idle)
     used = releases.vm.ssh("sudo appliance release use 0.1.8 --yes")
     assert f"{ROOT}/.update/kept" in used.stdout and "0.1.8: lowering" in used.stdout, used
     assert current(releases) == "0.1.8"
