@@ -220,7 +220,7 @@ def wait_until_shown(site: Site, version: str) -> None:
         pytest.param(
             D, ("The tiny run of the probe failed. In the step open_snapshot: ",), id="only in its probe"
         ),
-        # systemd tells of the kernel's kills where the kernel has the second version of control groups.
+        # systemd reports the kernel's kills only where the kernel has the second version of control groups.
         pytest.param(E, ("Takes more memory", "Does not stay up: appliance-status"), id="leaks memory"),
     ],
 )

@@ -15,6 +15,22 @@ WITH RECURSIVE wanted AS (
 )
 """
 """The tables that ``asked_for`` names, each with its place among them, from 1."""
+# A type may stand below a domain, in an array, in a composite type or in a range.
+USED_TYPES = f"""{WANTED}, used AS (
+    SELECT w.place, a.attname, a.atttypid AS oid
+    FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    UNION
+    SELECT used.place, used.attname, made.oid FROM used JOIN pg_type AS t ON t.oid = used.oid
+    CROSS JOIN LATERAL (
+        SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem
+        UNION ALL SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = t.oid
+        UNION ALL SELECT f.atttypid FROM pg_attribute AS f
+                  WHERE t.typtype = 'c' AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
+    ) AS made WHERE made.oid <> 0
+)
+"""  # noqa: S608
+"""``used``: each column that a row is written with, by ``place`` and ``attname``, and the types in it."""
 TYPES = f"""{WANTED}
 SELECT w.place, a.attname::text, format_type(a.atttypid, a.atttypmod)
 FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid WHERE a.attnum > 0 AND NOT a.attisdropped

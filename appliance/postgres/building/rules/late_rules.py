@@ -14,7 +14,14 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.masking.expressions.sql_text import identifier
-from appliance.postgres.building.rules.late_rule import TYPES, WANTED, Computed, LateRule, asked_for
+from appliance.postgres.building.rules.late_rule import (
+    TYPES,
+    USED_TYPES,
+    WANTED,
+    Computed,
+    LateRule,
+    asked_for,
+)
 from appliance.postgres.building.rules.partitions import routed, rules_of_partitions
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.check_trials import tried_in_source
@@ -49,20 +56,7 @@ FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid AND a.attgenerated
 JOIN pg_type AS t ON t.oid = a.atttypid
 JOIN pg_attrdef AS d ON d.adrelid = w.oid AND d.adnum = a.attnum
 """  # noqa: S608
-# A domain may stand below another, in an array, in a composite type or in a range.
-_DOMAINS = f"""{WANTED}, used AS (
-    SELECT w.place, a.attname, a.atttypid AS oid
-    FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-    UNION
-    SELECT used.place, used.attname, made.oid FROM used JOIN pg_type AS t ON t.oid = used.oid
-    CROSS JOIN LATERAL (
-        SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem
-        UNION ALL SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = t.oid
-        UNION ALL SELECT f.atttypid FROM pg_attribute AS f
-                  WHERE t.typtype = 'c' AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
-    ) AS made WHERE made.oid <> 0
-)
+_DOMAINS = f"""{USED_TYPES}
 SELECT used.place, used.attname::text, k.conname::text, pg_get_expr(k.conbin, 0), {_FOREIGN},
     top.typtype = 'd'
 FROM used JOIN pg_constraint AS k ON k.contypid = used.oid AND k.contype = 'c'

@@ -14,26 +14,14 @@ from psycopg.rows import TupleRow
 from appliance.errors import WrongRequestError
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.expressions.sql_text import identifier
-from appliance.postgres.building.rules.late_rule import WANTED, asked_for
+from appliance.postgres.building.rules.late_rule import USED_TYPES, WANTED, asked_for
 from appliance.postgres.copying.copy_sql import rows_of
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.masked_rows import TIMEOUT, may_be_sampled
 from appliance.postgres.twin.target.checks import TargetCheck
 from appliance.postgres.twin.target.libxml import DO_WITHOUT, READS_XML
 
-# The type may stand below a domain, in an array or in a composite type.
-_COLUMNS = f"""{WANTED}, used AS (
-    SELECT w.place, a.attname, a.atttypid AS oid
-    FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-    UNION
-    SELECT used.place, used.attname, made.oid FROM used JOIN pg_type AS t ON t.oid = used.oid
-    CROSS JOIN LATERAL (
-        SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem
-        UNION ALL SELECT f.atttypid FROM pg_attribute AS f
-                  WHERE t.typtype = 'c' AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
-    ) AS made WHERE made.oid <> 0
-)
+_COLUMNS = f"""{USED_TYPES}
 SELECT place, attname::text FROM used WHERE oid = 'xml'::regtype ORDER BY 1, 2
 """  # noqa: S608
 # The stored tree of an expression has the numbers of the functions that it calls, and its constants. What
