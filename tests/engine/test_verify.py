@@ -147,6 +147,34 @@ def test_a_constraint_that_the_source_does_not_check_either_is_no_fault(people: 
     assert people.copied().verify().tables == 4
 
 
+BROKEN_KEY = """
+CREATE TABLE public.damaged (id int PRIMARY KEY, email text);
+GRANT SELECT ON public.damaged TO reader;
+INSERT INTO public.damaged SELECT i, 'd' || i || '@x.example' FROM generate_series(1, 50) AS i;
+UPDATE pg_index SET indisready = false WHERE indexrelid = 'public.damaged_pkey'::regclass;
+"""
+MORE_OF_ITS_ROWS = """
+INSERT INTO public.damaged SELECT i, 'e' || i || '@x.example' FROM generate_series(41, 60) AS i;
+UPDATE pg_index SET indisready = true WHERE indexrelid = 'public.damaged_pkey'::regclass;
+"""
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_rows_that_share_a_key_which_the_source_breaks_are_compared_all_the_same(
+    people: EngineRun, spoilt: bool
+) -> None:
+    for script in (BROKEN_KEY, MORE_OF_ITS_ROWS):
+        people.source.sql(people.source_database, script)
+    run = people.copied()
+    if spoilt:
+        run.spoil("UPDATE public.damaged SET email = 'other@mail.example' WHERE id = 45")
+        assert "public.damaged.email (email): 2 of 70" in the_fault(run)
+        return
+    verified = run.verify()
+    assert verified.tables == 5
+    assert any(each.table == "public.damaged" and each.proven == ("email",) for each in verified.said)
+
+
 def test_names_that_the_mask_could_have_made_itself_raise_no_alarm(people: EngineRun) -> None:
     """Many people are called Anna, in the source and out of the mask's own words."""
     run = people.copied()

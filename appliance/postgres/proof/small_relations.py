@@ -14,7 +14,7 @@ from appliance.postgres.proof.parts import Loaded, finder_of
 from appliance.postgres.proof.queries import Search
 from appliance.postgres.proof.results import TableProof
 from appliance.postgres.proof.verdicts import PartVerdict, proof_of
-from appliance.postgres.proof.verification import searches, what_was_gathered
+from appliance.postgres.proof.verification import prove, searches, what_was_gathered
 
 MOST_ROWS = 2_000
 _MOST_COLUMNS = 50
@@ -43,29 +43,32 @@ def prove_together(
 ) -> list[TableProof]:
     """What came of each of them, as ``prove`` finds it. Raises psycopg errors, whichever is at fault."""
     gathered = what_was_gathered(connection, [each.loaded for each in relations])
-    wanted: list[list[Search]] = []
+    wanted: list[tuple[Expected, list[Search]]] = []
     script: list[str] = []
+    proofs: dict[int, TableProof] = {}
     for each in relations:
         masked = plan.tables[each.loaded.number].masked_columns
         found = searches(connection, plan, each.loaded, each.rows) if masked else []
-        wanted.append(found)
+        if any(gathered.told_apart(search) is not search for search in found):
+            proofs[each.loaded.number] = prove(connection, plan, each.loaded, each.rows)
+            continue
+        wanted.append((each, found))
         script += [
             queries.counting(search, whole=gathered.of(search).rows == each.rows) for search in found
         ] or [queries.row_count(each.loaded)]
     answers = _answers(connection, script)
-    proofs = []
-    for each, found in zip(relations, wanted, strict=True):
+    for each, found in wanted:
         if not found:
             (rows,) = next(answers)
-            proofs.append(proof_of(each.loaded, rows, each.rows, ()))
+            proofs[each.loaded.number] = proof_of(each.loaded, rows, each.rows, ())
             continue
         parts = [
             PartVerdict(search, each.rows, gathered.of(search), numbers)
             for search, numbers in zip(found, answers, strict=False)
         ]
         # All rows of a small relation are searched, and so they are counted.
-        proofs.append(proof_of(each.loaded, parts[0].searched, each.rows, parts))
-    return proofs
+        proofs[each.loaded.number] = proof_of(each.loaded, parts[0].searched, each.rows, parts)
+    return [proofs[each.loaded.number] for each in relations]
 
 
 def _answers(connection: Connection[TupleRow], script: Sequence[str]) -> Iterator[TupleRow]:

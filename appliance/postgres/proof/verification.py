@@ -19,6 +19,7 @@ import itertools
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from psycopg import Connection
@@ -49,7 +50,7 @@ def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_r
     if not plan.tables[loaded.number].masked_columns:
         return proof_of(loaded, rows, source_rows, ())
     gathered, found = what_was_gathered(connection, [loaded]), []
-    for search in searches(connection, plan, loaded, source_rows):
+    for search in map(gathered.told_apart, searches(connection, plan, loaded, source_rows)):
         given, distinct = gathered.of(search), None
         numbers = _row(connection, queries.counting(search, whole=given.rows == source_rows))
         if search.part.made and not search.finder.unique:
@@ -64,6 +65,13 @@ class Gathered(dict[tuple[int, int], Given]):
     def of(self, search: Search) -> Given:
         """What was given of the part that is searched."""
         return self.get((search.part.relation, search.part.number), Given())
+
+    def told_apart(self, search: Search) -> Search:
+        """The search, without trust in a key that some gathered rows share: the source breaks it."""
+        given, finder = self.of(search), search.finder
+        if not finder.unique or given.apart.get(finder.kept_in, given.rows) == given.rows:
+            return search
+        return replace(search, finder=replace(finder, unique=False))
 
 
 def what_was_gathered(connection: Connection[TupleRow], relations: Sequence[Loaded]) -> Gathered:
