@@ -43,7 +43,7 @@ def special_key_problems(
         if why:
             thing = "exclusion constraint" if key.excludes else "unique index"
             other = _instead(table, column, key, keeping())
-            yield f"{why}, and the {thing} {key.name} may not hold; use {other}"
+            yield f"{why}, and the {thing} {key.name} may not hold; use {other}{_without(table, key)}"
     yield from _computed(table, column, nothing=nothing)
 
 
@@ -53,8 +53,7 @@ def _nothing_left(table: Table, column: Column, key: SpecialKey) -> str:
         return f"NULL changes which rows the condition ({key.predicate}) is true of"
     if any(_names(each, column) and _TAKES_NULL.search(each) for each in key.expressions):
         return "the index is on an expression that is something for NULL"
-    others_alone = {each.name for each in table.columns if each.unique_alone} & set(key.columns)
-    if key.nulls_not_distinct and not others_alone - {column.name}:
+    if key.nulls_not_distinct and not _apart_anyway(table, column, key):
         return "NULL counts as a value there (NULLS NOT DISTINCT)"
     return ""
 
@@ -62,6 +61,8 @@ def _nothing_left(table: Table, column: Column, key: SpecialKey) -> str:
 def _broken(  # noqa: PLR0911, PLR0917 - one for each way
     table: Table, column: Column, key: SpecialKey, masks: frozenset[str], distinct: bool, keeps_null: bool
 ) -> str:
+    if _apart_anyway(table, column, key):
+        return ""
     if key.predicate is not None and _names(key.predicate, column):
         tests = re.compile(rf"\(?{re.escape(_quoted(column.name))}\)? IS (NOT )?NULL")
         if not keeps_null or _names(tests.sub("", key.predicate), column):
@@ -73,12 +74,15 @@ def _broken(  # noqa: PLR0911, PLR0917 - one for each way
         return ""
     if key.excludes:
         return "" if distinct and column.name in key.equal else "masked values may meet where no others do"
-    others_alone = {each.name for each in table.columns if each.unique_alone} & set(key.columns)
-    if others_alone - {column.name}:
-        return ""
     if key.nulls_not_distinct and "null" in masks:
         return "NULL counts as a value there (NULLS NOT DISTINCT)"
     return "" if distinct else "masked values may become equal"
+
+
+def _apart_anyway(table: Table, column: Column, key: SpecialKey) -> bool:
+    """Whether a whole key stands beside the column: no two rows are alike there, whatever a mask gives."""
+    compared = set(key.equal if key.excludes else key.columns) - {column.name}
+    return table.told_apart_by(compared, nulls_alike=key.nulls_not_distinct)
 
 
 def _computed(table: Table, column: Column, *, nothing: bool) -> Iterator[str]:
@@ -95,6 +99,18 @@ def _computed(table: Table, column: Column, *, nothing: bool) -> Iterator[str]:
             )
         elif nothing and each.not_null:
             yield f"the column {each.name} is computed from it and may not be NULL; use another mask or keep"
+
+
+def _without(table: Table, key: SpecialKey) -> str:
+    """The way out that does without it. A partition's goes by the name of the one above."""
+    if table.root_name is not None:
+        return ""
+    kind = (
+        f"constraint {key.name} on {table.qualified}"
+        if key.excludes
+        else f"index {table.schema_name}.{key.name}"
+    )
+    return f', or do without it: leave_out: ["{kind}"]'
 
 
 def _instead(table: Table, column: Column, key: SpecialKey, keeping: list[str]) -> str:

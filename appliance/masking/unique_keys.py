@@ -62,9 +62,10 @@ def _plain_key_problems(
     if column.unique_alone:
         keeping = ", ".join(_keeping(scope, shared=shared)) or "none"
         return [f"{what}, and the column is unique; these masks keep it so: {keeping}"]
-    unique_alone = {each.name for each in table.columns if each.unique_alone}
     for key in table.unique_keys:
-        if len(key) < 2 or column.name not in key or unique_alone & set(key):
+        others = set(key) - {column.name}
+        apart = table.told_apart_by(others, nulls_alike=key in table.nulls_alike)
+        if len(key) < 2 or column.name not in key or apart:
             continue
         if shared or not all(distinct_in_key(mask, params, key, scope) for mask, params in doubling):
             keeping = _or_keep(_keeping(scope, shared=shared))
@@ -74,8 +75,11 @@ def _plain_key_problems(
 
 def null_repeats_in(table: Table, column: Column) -> tuple[str, ...]:
     """A unique key that NULL in every row of the column may break; empty where there is none."""
-    unique_alone = {each.name for each in table.columns if each.unique_alone and each.name != column.name}
-    broken = (key for key in table.nulls_alike if column.name in key and not unique_alone & set(key))
+    broken = (
+        key
+        for key in table.nulls_alike
+        if column.name in key and not table.told_apart_by(set(key) - {column.name}, nulls_alike=True)
+    )
     return next(broken, ())
 
 

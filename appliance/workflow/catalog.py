@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import Literal
 
@@ -193,6 +194,18 @@ class Table(CatalogModel):
     def qualified(self) -> str:
         """schema.table as people write it in a workflow (unquoted)."""
         return f"{self.schema_name}.{self.name}"
+
+    def told_apart_by(self, columns: Collection[str], *, nulls_alike: bool = False) -> bool:
+        """Whether a whole key stands in these columns, so that no two rows are equal in all of them.
+
+        ``nulls_alike``: where NULLs count as equal, only one that takes none.
+        """
+        alone = ((column.name,) for column in self.columns if column.unique_alone)
+        filled = {column.name for column in self.columns if column.not_null}
+        return any(
+            key and set(key) <= set(columns) and (not nulls_alike or set(key) <= filled)
+            for key in (self.primary_key, *self.unique_keys, *alone)
+        )
 
     @cached_property
     def all_names(self) -> tuple[tuple[str, str], ...]:

@@ -33,7 +33,7 @@ from appliance.postgres.planning.masked_rows import (
     other_masks,
 )
 from appliance.postgres.source.unsupported_objects import as_listed
-from appliance.workflow.catalog import Catalog, Column, Table
+from appliance.workflow.catalog import Catalog, Column, SpecialKey, Table
 from appliance.workflow.matching.decisions import mask_path
 from appliance.workflow.matching.rules import SelectedTable
 
@@ -110,8 +110,13 @@ class _Rule:
 
 
 def without_left_out(catalog: Catalog, leave_out: Collection[str]) -> Catalog:
-    """The catalog without the CHECK constraints of tables that the workflow leaves out."""
-    gone = {name for each in leave_out if (name := as_listed(each)).startswith("table constraint ")}
+    """The catalog without what the workflow leaves out of the rules that rows must keep.
+
+    These are CHECK constraints of tables, exclusion constraints, and unique indexes that have a condition or
+    are on expressions.
+    """
+    named = map(as_listed, leave_out)
+    gone = {name for name in named if name.startswith(("table constraint ", "index "))}
     if not gone:
         return catalog
 
@@ -124,11 +129,17 @@ def without_left_out(catalog: Catalog, leave_out: Collection[str]) -> Catalog:
             if gone.isdisjoint(f"table constraint {name} on {each}".replace('"', "") for each in above)
         )
 
+    def stays(table: Table, key: SpecialKey) -> bool:
+        one = f"table constraint {key.name} on {table.qualified}"
+        other = f"index {table.schema_name}.{key.name}"
+        return gone.isdisjoint(name.replace('"', "") for name in (one, other))
+
     return catalog.model_copy(
         update={
             "tables": tuple(
                 table.model_copy(
                     update={
+                        "special_keys": tuple(key for key in table.special_keys if stays(table, key)),
                         "columns": tuple(
                             column.model_copy(
                                 update={
@@ -137,7 +148,7 @@ def without_left_out(catalog: Catalog, leave_out: Collection[str]) -> Catalog:
                                 }
                             )
                             for column in table.columns
-                        )
+                        ),
                     }
                 )
                 for table in catalog.tables
