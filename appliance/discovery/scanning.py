@@ -45,6 +45,7 @@ _PARTITIONS = 4
 ADULT_YEARS = 15
 _MOST_RECONNECTS = 3
 NO_RIGHT = "the role may not read it"
+SHARDED = "Citus keeps its rows in shards"
 ROW_SECURITY = "row-level security hides rows of it from the role"
 _WHY = {
     "42501": NO_RIGHT,
@@ -95,6 +96,8 @@ class Sampler:
             return NO_RIGHT
         if table.row_security:
             return ROW_SECURITY
+        if table.sharded:
+            return SHARDED
         try:
             self._look(table, into)
         except psycopg.Error as error:
@@ -104,11 +107,7 @@ class Sampler:
     def look_ahead(self, tables: Iterable[Table]) -> None:
         """Look at small tables together, so that ``counts`` has them at hand; it looks at the rest itself."""
         self._ahead.clear()
-        small = [
-            table
-            for table in tables
-            if table.readable and not table.row_security and sampled_percent(table, self._rows) is None
-        ]
+        small = [table for table in tables if table.whole and sampled_percent(table, self._rows) is None]
         for group in _groups(small):
             try:
                 self._look_at_all(group)

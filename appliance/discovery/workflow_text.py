@@ -73,7 +73,7 @@ def _nothing_to_copy(scan: Scan, catalog: Catalog) -> WorkFailedError:
 def _selection(scan: Scan, catalog: Catalog, patterns: Sequence[str]) -> tuple[list[str], list[str]]:
     """What is scanned, without tables that the role may not read, or not whole."""
     places = {(finding.schema_name, finding.table_name) for finding in scan.findings}
-    closed = [table for table in catalog.tables if table.row_security or not table.readable]
+    closed = [table for table in catalog.tables if not table.whole]
     unreadable = sorted({table.all_names[-1] for table in closed if table.kind != "foreign"} & places)
     rows = {table.all_names[-1] for table in catalog.tables if table.kind != "foreign"} & places
     schemas = sorted({schema for schema, _ in rows - set(unreadable)})

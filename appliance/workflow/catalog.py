@@ -187,8 +187,15 @@ class Table(CatalogModel):
     a hypertable nor in the way of another access method. Otherwise ``pages`` is 0."""
     hypertable: bool = False
     """One of TimescaleDB: its rows stand in chunks that are no tables of this catalog. Read without ONLY."""
+    sharded: bool = False
+    """Citus keeps its rows in shards, which it reads in sessions of its own: no snapshot covers them."""
     row_security: bool = False
     """Row-level security would hide rows from the role that reads."""
+
+    @property
+    def whole(self) -> bool:
+        """All of its rows can be read, in the run's snapshot."""
+        return self.readable and not self.row_security and not self.sharded
 
     @property
     def qualified(self) -> str:

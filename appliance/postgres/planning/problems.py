@@ -69,12 +69,20 @@ def missing_privileges(tables: Iterable[Table], role: str) -> list[MissingPrivil
 
 
 def unreadable_tables(selected: Iterable[SelectedTable], role: str) -> list[str]:
-    """Lines that say which tables the role may not read, with the SQL that lets it."""
-    return [
+    """Lines that say which tables cannot be read; where the role may not, with the SQL that lets it."""
+    tables = [each.table for each in selected]
+    sharded = [table for table in tables if table.sharded]
+    lines = [
         line
-        for missing in missing_privileges((each.table for each in selected), role)
+        for missing in missing_privileges(tables, role)
         for line in (f"{missing.what} Run {missing.whose}:", *(f"  {statement}" for statement in missing.sql))
     ]
+    if sharded:
+        lines.append(
+            f"Citus keeps the rows of {_listed(sharded)} in shards, and reads them in sessions of its own: no"
+            " snapshot covers them. Leave them out under tables.exclude."
+        )
+    return lines
 
 
 def unlogged_tables(selected: Iterable[SelectedTable]) -> list[str]:

@@ -16,7 +16,7 @@ from appliance.postgres.source.composite_reader import read_fields
 from appliance.postgres.source.hypertables import read_hypertables
 from appliance.postgres.source.special_keys import read_special_keys
 from appliance.postgres.source.type_reader import read_types
-from appliance.postgres.source.uncopied_kinds import read_not_carried
+from appliance.postgres.source.uncopied_kinds import read_not_carried, read_sharded
 from appliance.postgres.source.view_reader import read_view_columns
 from appliance.workflow.catalog import Ancestor, Catalog, Column, ForeignKey, KeyComparison, Table
 
@@ -74,7 +74,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
     database = connection.execute(catalog_queries.DATABASE).fetchone()
     assert database is not None  # noqa: S101
     name, encoding, collate, ctype, version, in_recovery, block, provider, locale = database
-    hypertables = read_hypertables(connection)
+    hypertables, sharded = read_hypertables(connection), read_sharded(connection)
     rows = [row for row in connection.execute(catalog_queries.TABLES) if row[0] not in hypertables.kept]
     oids = [row[0] for row in rows]
     indexes = connection.execute(catalog_queries.UNIQUE_INDEXES, [oids]).fetchall()
@@ -125,6 +125,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
             readable=usage and (whole or oid not in unreadable),
             ctid_readable=usage and whole and paged,
             hypertable=oid in hypertables.extents,
+            sharded=oid in sharded,
             row_security=secured,
         )
         for oid, schema, table, kind, persistence, root_schema, root_name, *measured in rows

@@ -134,3 +134,11 @@ def read_not_carried(connection: Connection[TupleRow]) -> tuple[NotCarried, ...]
         NotCarried(kind=_KINDS[number][0], name=name, why=_KINDS[number][2])
         for number, name in sorted(rows, key=lambda row: row[0])
     )
+
+
+def read_sharded(connection: Connection[TupleRow]) -> frozenset[int]:
+    """Tables whose rows Citus keeps in shards, by oid."""
+    if connection.execute("SELECT FROM pg_extension WHERE extname = 'citus'").fetchone() is None:
+        return frozenset()
+    rows = connection.execute("SELECT logicalrelid::oid FROM pg_catalog.pg_dist_partition")
+    return frozenset(oid for (oid,) in rows)
