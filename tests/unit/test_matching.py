@@ -88,6 +88,23 @@ def test_a_pattern_of_exclude_that_matches_nothing_today_is_a_notice() -> None:
     assert matching.notices == ("tables.exclude: `*.audit_*` matches nothing in the source.",)
 
 
+def test_rules_about_tables_that_exclude_takes_away_are_a_notice_and_not_in_the_way() -> None:
+    change = {
+        "tables": {"include": ["*.*"], "exclude": ["crm.person"]},
+        "rows": {"crm.person": {"where": "true"}},
+        "masks": {"crm.person.ssn": "null"},
+        "keep": ["public.*.*"],
+    }
+    matching = match_rules(workflow(**change), SHOP)
+    assert said(matching) == []
+    assert matching.notices == (
+        "2 rules are about nothing but what tables.exclude leaves out, and do nothing: `crm.person`,"
+        " `crm.person.ssn`.",
+    )
+    (mistyped,) = said(match_rules(workflow(**{**change, "masks": {"crm.person.snn": "null"}}), SHOP))
+    assert "matches nothing in the source" in mistyped
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

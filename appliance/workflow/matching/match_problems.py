@@ -8,12 +8,14 @@ from appliance.documents.problems import KeyPath, Places, Problem, did_you_mean
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.matching.decisions import FromPreset
 from appliance.workflow.matching.patterns import literal_pattern
-from appliance.workflow.matching.written_patterns import WrittenPattern
+from appliance.workflow.matching.written_patterns import WrittenPattern, WrittenPatterns
 from appliance.workflow.row_filter import RowFilter
 
 _AGE_TYPES = ("date", "timestamp without time zone", "timestamp with time zone")
 _MAX_SUGGESTIONS = 20
 """Looking for a similar name takes milliseconds in a large catalog, and a hostile document has many names."""
+
+_MOST_SHOWN = 5
 
 MATCHES_NOTHING = "matches nothing in the source"
 
@@ -73,12 +75,29 @@ class MatchProblems:
             self.add(path, what, "masks for the columns they are computed from")
         elif written.matched_elsewhere and written.key == "tables":
             self.add(path, f"`{text}` matches only foreign tables", "tables that hold rows themselves")
+        elif written.matched_excluded:
+            # Whoever leaves a table out of a workflow need not take its rules out one by one.
+            return
         elif written.matched_elsewhere:
             things = "columns of tables" if len(written.pattern.parts) == 3 else "tables"
             what = f"`{text}` matches only {things} that are not selected"
             self.add(path, what, "a pattern for what is copied, or tables.include to select more")
         else:
             self.add(path, f"`{text}` {MATCHES_NOTHING}", self._what_there_is(written))
+
+    def useless_beside_exclude(self, patterns: WrittenPatterns) -> None:
+        """Rules about nothing but tables that the document itself leaves out, said together."""
+        about = [
+            each
+            for each in (*patterns.rows, *patterns.rules)
+            if each.matched_excluded and not each.matched and each.preset is None
+        ]
+        if about:
+            one = len(about) == 1
+            self.notices.append(
+                f"{len(about):,} {'rule is' if one else 'rules are'} about nothing but what tables.exclude"
+                f" leaves out, and {'does' if one else 'do'} nothing: {_some(about)}."
+            )
 
     def useless_presets(self, rules: Iterable[WrittenPattern]) -> None:
         """Presets of which no rule has matched anything that is copied."""
@@ -114,6 +133,11 @@ class MatchProblems:
             text = written.pattern.text
             close = _close(text if of_table else text.rpartition(".")[0], known)
         return f"{expected}: did you mean {close}?" if close else expected
+
+
+def _some(written: Sequence[WrittenPattern]) -> str:
+    shown = ", ".join(f"`{each.pattern.text}`" for each in written[:_MOST_SHOWN])
+    return shown if len(written) <= _MOST_SHOWN else f"{shown} …"
 
 
 def _close(dotted: str, known: Sequence[str]) -> str | None:

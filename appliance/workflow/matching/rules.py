@@ -81,6 +81,7 @@ def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = No
     problems.useless_presets(patterns.rules)
     for written in patterns.all():
         problems.useless(written)
+    problems.useless_beside_exclude(patterns)
     if not selected and not problems.found:
         problems.add(("tables",), "selects no table", "patterns of include that exclude does not take away")
     return Matching(
@@ -120,11 +121,14 @@ def _select(catalog: Catalog, patterns: WrittenPatterns) -> set[int]:
 
 def _note_elsewhere(table: Table, patterns: WrittenPatterns) -> None:
     """What patterns match in a table that is not copied, so that the reason can be given."""
-    for written in patterns.rows:
-        written.matched_elsewhere |= written.rank(table) is not None
-    for written in patterns.rules:
-        if not written.matched and not written.matched_elsewhere and written.rank(table) is not None:
-            written.matched_elsewhere = any(written.matches_column(each.name) for each in table.columns)
+    excluded = any(each.rank(table) is not None for each in patterns.exclude)
+    for written in (*patterns.rows, *patterns.rules):
+        if written.matched or (written.matched_elsewhere and not excluded) or written.rank(table) is None:
+            continue
+        whole = len(written.pattern.parts) == 2
+        if whole or any(written.matches_column(each.name) for each in table.columns):
+            written.matched_elsewhere = True
+            written.matched_excluded |= excluded
 
 
 def _decide(

@@ -39,6 +39,8 @@ class WrittenPattern:
     matched: bool = False
     matched_elsewhere: bool = False
     """It matched tables or columns, but none that are copied."""
+    matched_excluded: bool = False
+    """Some of these are tables that the document takes away under ``tables.exclude``."""
     matched_generated: bool = False
     """It matched generated columns, which are not copied either."""
 
