@@ -167,6 +167,7 @@ def _plain() -> list[_ByDigits]:
     return [
         (0, f"length({_TEXT}) >= 32 AND {_whole('[0-9a-fA-F]{32,}')}", "'hex'"),
         (0, f"length({_TEXT}) >= 24 AND {_whole('[A-Za-z0-9+/_=-]{24,}')} AND {mixed}", "'encoded'"),
+        (0, f"length({_TEXT}) = 14 AND {_whole(patterns.MOMENT)}", "'number'"),
         (0, _whole("-?[0-9]+(?:[.,][0-9]+)?"), like_a_phone),
     ]
 

@@ -304,6 +304,21 @@ def test_an_address_of_many_words_is_masked_as_a_whole(source: Cluster, source_d
     assert set(found(source, source_database).values()) == {("personal", "street")}
 
 
+def test_the_numbers_of_migrations_are_moments_and_no_phone_numbers(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE public.schema_migrations (version varchar PRIMARY KEY, reached varchar);"
+        "INSERT INTO public.schema_migrations SELECT to_char(timestamp '2019-03-04 15:16:17'"
+        " + n * interval '77 hours', 'YYYYMMDDHH24MISS'), (49301000000 + n * 7919)::text"
+        " FROM generate_series(1, 200) AS n; GRANT SELECT ON public.schema_migrations TO reader",
+    )
+    verdicts = found(source, source_database)
+    assert verdicts["version"] == ("not personal", None)
+    assert verdicts["reached"] == ("undetermined", None), "eleven digits may well be a phone's"
+
+
 def test_a_comment_is_read_and_not_repeated_and_a_table_with_hidden_rows_is_left_out(
     scenario: Scenario,
 ) -> None:
