@@ -79,7 +79,7 @@ class Host(Protocol):
         """Stop the services."""
 
     def start(self) -> None:
-        """Start the services; not to wait for them."""
+        """Start the services, the scheduler before all that can wait; not to wait for their proof."""
 
     def metadata_version(self) -> str:
         """The schema version of Airflow's metadata, as it is now."""
