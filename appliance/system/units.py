@@ -55,6 +55,7 @@ STOP = f"sudo systemctl stop {' '.join((*TIMERS, *STARTED_BY_TIMERS, *reversed(S
 START = f"sudo systemctl start {' '.join((PREPARE, *SERVICES, *TIMERS))}"
 _TIMEOUT_S = 20
 _BESIDE = f"X-BeginsBeside={API_SERVER}"
+_HOW_FAR = ("systemctl", "show", "--property=SubState", "--value")
 _FIRST_WITHIN_S, _FIRST_POLL_S = 30.0, 0.2
 """So long the others wait for the scheduler's start. Where it takes longer, they begin beside it."""
 
@@ -103,7 +104,8 @@ def start_scheduler_first() -> None:
     beside = ["--no-block", "--job-mode=ignore-dependencies"]
     _ask(["systemctl", "start", *beside, API_SERVER, SCHEDULER])
     give_up = time.monotonic() + _FIRST_WITHIN_S
-    while time.monotonic() < give_up and _ask(["systemctl", "is-active", SCHEDULER]) == "activating":
+    # One that has ended waits for its next start, and so do no others for it.
+    while time.monotonic() < give_up and _ask([*_HOW_FAR, SCHEDULER]) == "start":
         time.sleep(_FIRST_POLL_S)
 
 

@@ -19,9 +19,9 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     program = folder / "systemctl"
     program.write_text(
-        f"#!/bin/sh\necho $* >> {tmp_path}/asked\ntest $1 = is-active || exit 0\n"
+        f"#!/bin/sh\necho $* >> {tmp_path}/asked\ntest $1 = show || exit 0\n"
         f"echo >> {tmp_path}/looks\n"
-        f"test $(wc -l < {tmp_path}/looks) -gt 2 && echo active || echo activating\n"
+        f"test $(wc -l < {tmp_path}/looks) -gt 2 && echo running || echo start\n"
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
@@ -34,7 +34,14 @@ def test_both_begin_when_all_is_prepared_and_the_scheduler_is_waited_for(systemd
     prepared, begun, *looks = systemd.read_text().splitlines()
     assert prepared == f"start {PREPARE}"
     assert begun == f"start --no-block --job-mode=ignore-dependencies {API_SERVER} {SCHEDULER}"
-    assert looks == [f"is-active {SCHEDULER}"] * 3
+    assert looks == [f"show --property=SubState --value {SCHEDULER}"] * 3
+
+
+def test_no_other_service_waits_for_a_scheduler_that_has_crashed(systemd: Path) -> None:
+    program = systemd.parent / "bin" / "systemctl"
+    program.write_text(program.read_text().replace("|| echo start", "|| echo auto-restart"))
+    units.start_scheduler_first()
+    assert len(systemd.read_text().splitlines()) == 3
 
 
 def test_a_scheduler_that_takes_long_holds_up_the_others_no_longer(
