@@ -203,9 +203,10 @@ def _forward(update: Update, host: Host) -> Update:
         host.stop()
         tried_at = update.tried_at or datetime.now(UTC)
         host.switch(version)
-        host.start()
         return update.moved("proving", provings=1, tried_at=tried_at)
     if update.state == "proving":
+        # Counted before it begins: its start may be what brings the machine down.
+        host.start()
         missing = host.unproven()
         return update.moved("rolling_back", message=missing) if missing else update.moved("probing")
     broken = host.probe(version, update.tried_at if update.in_contact else None)
