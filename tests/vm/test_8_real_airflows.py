@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from tests.vm.conftest import Appliance
 from tests.vm.container_host import docker
 from tests.vm.repacking import PYTHON, variation
 from tests.vm.running import assert_masked_twin, run_workflow, runs, start, wait_until
-from tests.vm.sample_database import SAMPLE_PORT, WORKFLOW, make_sample, packed, put_workflow
+from tests.vm.sample_database import SAMPLE_PORT, WORKFLOW, make_sample, packed, put_workflow, sql
 from tests.vm.test_5_update import FOLDER, ROOT, SETTINGS, copy_release, current, outcome, watch_for
 
 ASKED_FOR = "APPLIANCE_TEST_AIRFLOWS_ON_A_HOST"
@@ -43,16 +43,16 @@ def _core(settings):
 }
 """The executor takes the place of methods that Airflow 3.2 does not have; its own takes the place of ours."""
 HISTORY = 1000
-A_RUN = "SELECT * FROM dag_run WHERE dag_id = 'vm-twin' AND state = 'success' ORDER BY id LIMIT 1"
+A_RUN = "SELECT min(id) FROM dag_run WHERE dag_id = 'vm-twin' AND state = 'success'"
 COPY_A_RUN = f"""
 INSERT INTO dag_run SELECT (jsonb_populate_record(r, jsonb_build_object('id', nextval('dag_run_id_seq'),
     'run_id', 'past-' || n, 'logical_date', now() - n * interval '1 minute',
     'run_after', now() - n * interval '1 minute'))).*
-FROM ({A_RUN}) AS r, generate_series(1, {HISTORY}) AS n;
+FROM dag_run AS r, generate_series(1, {HISTORY}) AS n WHERE r.id = ({A_RUN});
 INSERT INTO task_instance SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(),
     'run_id', 'past-' || n))).*
-FROM task_instance AS t, generate_series(1, {HISTORY}) AS n
-WHERE (dag_id, run_id) = (SELECT dag_id, run_id FROM ({A_RUN}) AS r);
+FROM task_instance AS t JOIN dag_run AS r USING (dag_id, run_id), generate_series(1, {HISTORY}) AS n
+WHERE r.id = ({A_RUN});
 """
 PATIENT = WORKFLOW.replace("parallel: 2", "lock_timeout_s: 1000, parallel: 2")
 EVERY_MINUTE = PATIENT.replace("source: production", 'source: production\nschedule: "* * * * *"')
@@ -94,10 +94,10 @@ def fetch(wheels: Path) -> None:
     subprocess.run([*command, "--dest", str(wheels), *WHEELS], check=True)
 
 
-def metadata(appliance: Appliance, sql: str) -> str:
+def metadata(appliance: Appliance, text: str) -> str:
     """Run SQL in Airflow's database."""
     psql = 'psql -XAtq -v ON_ERROR_STOP=1 -h /run/postgresql "dbname=airflow user=appliance"'
-    return appliance.vm.sudo(f"printf %s {packed(sql)} | base64 -d | {psql}")
+    return appliance.vm.sudo(f"printf %s {packed(text)} | base64 -d | {psql}")
 
 
 def move(appliance: Appliance, version: str) -> None:
@@ -120,7 +120,7 @@ def moved_in_the_middle_of_a_run(appliance: Appliance, version: str) -> None:
     held = f'psql -X -p {SAMPLE_PORT} -d shop -c "{HOLD}"'
     appliance.vm.sudo(f"systemd-run --collect --unit=hold --uid=postgres {held}")
     run_id = start(appliance, "vm-twin")
-    wait_until(appliance, 'test -n "$(docker ps --quiet --filter label=appliance.run)"')
+    until(lambda: sql(appliance, "SELECT count(*) FROM pg_locks WHERE NOT granted") != "0")
     move(appliance, version)
     appliance.vm.sudo("systemctl stop hold")
     wait_until(appliance, f'appliance runs {run_id} --json | grep -qE "succeeded|failed|refused"')
@@ -135,15 +135,22 @@ def moved_in_the_middle_of_a_run(appliance: Appliance, version: str) -> None:
 def the_scheduler_begins_one_by_itself(appliance: Appliance) -> None:
     """A run that no one asks for."""
     ran = "SELECT 1 FROM dag_run WHERE run_type = 'scheduled' AND state = 'success' AND start_date > "
+    known = {each["run_id"] for each in runs(appliance)}
     began = metadata(appliance, "SELECT extract(epoch FROM clock_timestamp())")
     put_workflow(appliance, EVERY_MINUTE)
-    give_up = time.monotonic() + 900
-    while not metadata(appliance, f"{ran} to_timestamp({began})"):
-        assert time.monotonic() < give_up, runs(appliance)
-        time.sleep(1)
+    until(lambda: metadata(appliance, f"{ran} to_timestamp({began}) LIMIT 1") == "1")
     put_workflow(appliance, PATIENT)
     wait_until(appliance, '! appliance runs --json | grep -qE "running|queued"')
-    assert {each["state"] for each in runs(appliance)} == {"succeeded"}
+    begun = [each for each in runs(appliance) if each["run_id"] not in known]
+    assert {each["state"] for each in begun} == {"succeeded"}, begun
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so. A limit for hanging, not for slowness."""
+    give_up = time.monotonic() + 900
+    while not is_so():
+        assert time.monotonic() < give_up
+        time.sleep(1)
 
 
 def succeeded(appliance: Appliance) -> int:
