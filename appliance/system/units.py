@@ -55,9 +55,8 @@ STOP = f"sudo systemctl stop {' '.join((*TIMERS, *STARTED_BY_TIMERS, *reversed(S
 START = f"sudo systemctl start {' '.join((PREPARE, *SERVICES, *TIMERS))}"
 _TIMEOUT_S = 20
 _BESIDE = f"X-BeginsBeside={API_SERVER}"
-_HOW_FAR = ("systemctl", "show", "--property=SubState", "--value")
 _FIRST_WITHIN_S, _FIRST_POLL_S = 30.0, 0.2
-"""So long the others wait for the scheduler's start. Where it takes longer, they begin beside it."""
+"""So long the others wait for these two. Where that takes longer, they begin beside them."""
 
 
 def active_units() -> list[str]:
@@ -95,7 +94,7 @@ def begins_beside_the_api_server(folder: Path = Path(UNIT_FOLDER)) -> bool:
 
 
 def start_scheduler_first() -> None:
-    """Have all the processor's time go into the scheduler and the api-server, and wait for the scheduler.
+    """Have all the processor's time go into the scheduler and the api-server, and wait for both.
 
     What does not start is started again by systemd, and missed by those who wait for its proof.
     """
@@ -104,8 +103,11 @@ def start_scheduler_first() -> None:
     beside = ["--no-block", "--job-mode=ignore-dependencies"]
     _ask(["systemctl", "start", *beside, API_SERVER, SCHEDULER])
     give_up = time.monotonic() + _FIRST_WITHIN_S
-    # One that has ended waits for its next start, and so do no others for it.
-    while time.monotonic() < give_up and _ask([*_HOW_FAR, SCHEDULER]) == "start":
+    while time.monotonic() < give_up:
+        states = _ask(["systemctl", "show", "--property=SubState", "--value", API_SERVER, SCHEDULER]).split()
+        # For one that has ended, and is to be started again, no other waits.
+        if "start" not in states or "auto-restart" in states:
+            return
         time.sleep(_FIRST_POLL_S)
 
 
