@@ -29,7 +29,15 @@ from appliance.releases.wanted import FOLDER
 from appliance.releases.way_down import kept_aside, lowering
 from appliance.settings.settings import Settings
 from appliance.system.postgres_programs import ask
-from appliance.system.units import PREPARE, REAPER, SERVICES, UNIT_FOLDER, start_unit
+from appliance.system.units import (
+    PREPARE,
+    REAPER,
+    SERVICES,
+    UNIT_FOLDER,
+    begins_beside_the_api_server,
+    start_scheduler_first,
+    start_unit,
+)
 
 METADATA_COPY = "metadata.sql"
 """In the folder of the update's state, as long as there is a way back."""
@@ -77,9 +85,11 @@ class ThisMachine:
         _run("systemctl", "stop", *reversed(_UNITS))
 
     def start(self) -> None:
-        """Start the services; not to wait for them."""
+        """Start the services, the scheduler before all that can wait; not to wait for their proof."""
         _run("systemctl", "daemon-reload")
         _run("systemctl", "reset-failed", *_UNITS, check=False)
+        if begins_beside_the_api_server(Path(UNIT_FOLDER)):
+            start_scheduler_first()
         _run("systemctl", "start", "--no-block", *_UNITS)
 
     def metadata_version(self) -> str:

@@ -79,7 +79,7 @@ class Host(Protocol):
         """Stop the services."""
 
     def start(self) -> None:
-        """Start the services; not to wait for them."""
+        """Start the services, the scheduler before all that can wait; not to wait for their proof."""
 
     def metadata_version(self) -> str:
         """The schema version of Airflow's metadata, as it is now."""
@@ -203,9 +203,10 @@ def _forward(update: Update, host: Host) -> Update:
         host.stop()
         tried_at = update.tried_at or datetime.now(UTC)
         host.switch(version)
-        host.start()
         return update.moved("proving", provings=1, tried_at=tried_at)
     if update.state == "proving":
+        # Counted before it begins: its start may be what brings the machine down.
+        host.start()
         missing = host.unproven()
         return update.moved("rolling_back", message=missing) if missing else update.moved("probing")
     broken = host.probe(version, update.tried_at if update.in_contact else None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 UNIT_FOLDER = "/etc/systemd/system"
@@ -12,9 +12,11 @@ SLICES = ("appliance.slice", "appliance-services.slice", "appliance-steps.slice"
 PREPARE = "appliance-prepare.service"
 REAPER = "appliance-reaper.service"
 UPDATE = "appliance-update.service"
+API_SERVER = "appliance-api-server.service"
+SCHEDULER = "appliance-scheduler.service"
 SERVICES = (
-    "appliance-api-server.service",
-    "appliance-scheduler.service",
+    API_SERVER,
+    SCHEDULER,
     "appliance-dag-processor.service",
     "appliance-upkeep.service",
     "appliance-status.service",
@@ -52,6 +54,9 @@ STOP = f"sudo systemctl stop {' '.join((*TIMERS, *STARTED_BY_TIMERS, *reversed(S
 """All but the firewall, whose rules go when it is stopped."""
 START = f"sudo systemctl start {' '.join((PREPARE, *SERVICES, *TIMERS))}"
 _TIMEOUT_S = 20
+_BESIDE = f"X-BeginsBeside={API_SERVER}"
+_FIRST_WITHIN_S, _FIRST_POLL_S = 30.0, 0.2
+"""So long the others wait for these two. Where that takes longer, they begin beside them."""
 
 
 def active_units() -> list[str]:
@@ -80,6 +85,36 @@ def start_again(name: str) -> None:
     _ask([*behind, "systemctl", "start", "--no-block", name])
 
 
-def _ask(command: list[str]) -> None:
-    with contextlib.suppress(OSError):
-        subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+def begins_beside_the_api_server(folder: Path = Path(UNIT_FOLDER)) -> bool:
+    """Whether the scheduler of this release says that it may; one from before would begin tasks too early."""
+    try:
+        return _BESIDE in (folder / SCHEDULER).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+
+
+def start_scheduler_first() -> None:
+    """Have all the processor's time go into the scheduler and the api-server, and wait for both.
+
+    What does not start is started again by systemd, and missed by those who wait for its proof.
+    """
+    _ask(["systemctl", "start", PREPARE])
+    # The order in which they stop, and start at a boot, is left as it is.
+    beside = ["--no-block", "--job-mode=ignore-dependencies"]
+    _ask(["systemctl", "start", *beside, API_SERVER, SCHEDULER])
+    give_up = time.monotonic() + _FIRST_WITHIN_S
+    while time.monotonic() < give_up:
+        states = _ask(["systemctl", "show", "--property=SubState", "--value", API_SERVER, SCHEDULER]).split()
+        # For one that has ended, and is to be started again, no other waits.
+        if "start" not in states or "auto-restart" in states:
+            return
+        time.sleep(_FIRST_POLL_S)
+
+
+def _ask(command: list[str]) -> str:
+    """What it says; nothing where it cannot be run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return ""
+    return done.stdout.strip()

@@ -104,3 +104,18 @@ def test_a_forked_process_ends_with_the_one_that_forked_it() -> None:
 
 def test_a_checkout_has_its_dags_where_airflow_looks_for_them() -> None:
     assert [path.name for path in dags_folder().glob("*.py")] == ["appliance_workflows.py"]
+
+
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [("print('said')", 0), ("print('said'); sys.exit(3)", 3), ("print('said'); sys.exit('why')", 1)],
+)
+def test_a_program_that_is_left_at_once_has_said_all_and_ends_as_it_would(program: str, status: int) -> None:
+    code = (
+        "import sys\n"
+        "from appliance.orchestration.airflow.patches import leave_at_once\n"
+        f"leave_at_once(lambda: exec({program!r}))\n"
+        "print('what comes after it')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("said\n", status), done.stderr

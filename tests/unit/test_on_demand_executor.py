@@ -23,6 +23,7 @@ def work(workload, **_):
     time.sleep(0.002)
 
 BaseExecutor.run_workload = staticmethod(work)
+on_demand_executor.api_answers = lambda _: True
 executor = OnDemandLocalExecutor(parallelism=4)
 executor.start()
 seen = {"at_start": len(executor.forked), "most": 0, "ended": {}, "none_left": 0}
@@ -86,12 +87,14 @@ KILLED = """
 import json, os, signal, sys, time
 from types import SimpleNamespace
 from airflow.executors.base_executor import BaseExecutor
+from appliance.orchestration.airflow import executor as on_demand_executor
 from appliance.orchestration.airflow.executor import DIED, OnDemandLocalExecutor
 
 def work(workload, **_):
     time.sleep(workload.seconds)
 
 BaseExecutor.run_workload = staticmethod(work)
+on_demand_executor.api_answers = lambda _: True
 executor = OnDemandLocalExecutor(parallelism=2)
 executor.start()
 ended = {}
@@ -162,3 +165,69 @@ def test_a_worker_that_is_killed_holds_up_no_other_and_its_task_is_told_as_faile
         "beside it": failed,
     }
     assert (running, workers) == ([], 0)
+
+
+EARLY = """
+import json, threading, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from airflow.executors.base_executor import BaseExecutor
+from appliance.orchestration.airflow.executor import OnDemandLocalExecutor
+
+class Api(BaseHTTPRequestHandler):
+    status = 503
+
+    def do_GET(self):
+        asked.append(self.path)
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+asked = []
+server = HTTPServer(("127.0.0.1", 0), Api)
+BaseExecutor.run_workload = staticmethod(lambda workload, **_: None)
+executor = OnDemandLocalExecutor(parallelism=2)
+url = f"http://127.0.0.1:{server.server_port}/execution/"
+executor.conf = SimpleNamespace(get=lambda section, key, fallback=None: url, team_name=None)
+executor.start()
+ended = {}
+executor.change_state = lambda key, state, *_, **__: ended.update({key: state})
+workload = SimpleNamespace(key="early", running_state=None, success_state="success", failure_state="failed",
+    display_name="early")
+executor.queued_tasks["early"] = workload
+threading.Thread(target=server.serve_forever, daemon=True).start()
+executor._process_workloads([workload])
+executor.sync()
+seen = {"before": len(executor.forked), "asked": asked[:]}
+Api.status = 200
+give_up = time.monotonic() + 300
+while not ended and time.monotonic() < give_up:
+    executor.sync()
+    time.sleep(0.01)
+seen["after"], count = ended, len(asked)
+executor.sync()
+server.shutdown()
+executor.end()
+print(json.dumps(seen | {"once": len(asked) == count}))
+"""
+
+
+def test_no_task_begins_before_the_execution_api_has_answered_once(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY],
+        env={"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen == {
+        "before": 0,
+        "asked": ["/execution/health"] * 2,
+        "after": {"early": "success"},
+        "once": True,
+    }

@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from provisioning.release.schemas import schemas_of
+
 PYTHON = "3.13"
 """Of the host that these releases are for. What a bundle holds for others is left out."""
 _ELSEWHERE = ("debs/", "requirements-3.11")
@@ -20,8 +22,19 @@ _OTHER_PYTHON = "-cp311-cp311-"
 _NOTHING: Mapping[str, str] = {}
 
 
-def variation(bundle: Path, version: str, into: Path, *, appended: Mapping[str, str] = _NOTHING) -> Path:
-    """The same release under another version; ``appended``: code behind that of a module, by its path."""
+def variation(
+    bundle: Path,
+    version: str,
+    into: Path,
+    *,
+    appended: Mapping[str, str] = _NOTHING,
+    wheels: Path | None = None,
+) -> Path:
+    """The same release under another version; ``appended``: code behind that of a module, by its path.
+
+    ``wheels``: packages that take the place of those of their names, with an Airflow among them.
+    """
+    replaced = {_package(each.name): each for each in sorted(wheels.iterdir())} if wheels else {}
     path = into / bundle.name.replace(_version_of(bundle), version)
     with tarfile.open(bundle) as whole, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as made:
         first = whole.next()
@@ -33,11 +46,18 @@ def variation(bundle: Path, version: str, into: Path, *, appended: Mapping[str, 
             if member is first or elsewhere:
                 continue
             name, data = member.name, _read(whole, member)
-            if name == "image/step.tar.gz":
+            if name.startswith("wheels/") and _package(name) in replaced:
+                continue
+            if name == f"requirements-{PYTHON}.txt":
+                data = _locked(data, replaced)
+            elif name == "image/step.tar.gz":
                 data = _retagged(data, former, version)
             elif name.startswith("wheels/appliance-"):
                 name, data = name.replace(former, version), _rewritten(data, former, version, appended)
             kept[name] = data, member.mode
+        kept |= {f"wheels/{path.name}": (path.read_bytes(), 0o644) for path in replaced.values()}
+        if wheels:
+            manifest["schemas"] = schemas_of(wheels).model_dump()
         for image in ("step_image", "parquet_image"):
             manifest[image]["tag"] = manifest[image]["tag"].replace(former, version)
         files = {name: hashlib.sha256(data).hexdigest() for name, (data, _) in kept.items()}
@@ -46,6 +66,23 @@ def variation(bundle: Path, version: str, into: Path, *, appended: Mapping[str, 
         for name, (data, mode) in kept.items():
             _add(made, name, data, mode)
     return path
+
+
+def _package(wheel: str) -> str:
+    return wheel.rpartition("/")[2].split("-")[0].lower().replace("_", "-")
+
+
+def _locked(lock: bytes, replaced: Mapping[str, Path]) -> bytes:
+    """The lock file with those packages as they are now."""
+    lines = []
+    for line in lock.decode().splitlines():
+        name, _, version = line.partition("==")
+        if wheel := replaced.get(name.split("[")[0].lower().replace("_", "-")):
+            version = (
+                f"{wheel.name.split('-')[1]} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+            )
+        lines.append(f"{name}=={version}\n")
+    return "".join(lines).encode()
 
 
 def _version_of(bundle: Path) -> str:

@@ -44,7 +44,7 @@ def test_a_scheduler_that_hangs_is_replaced_by_the_watchdog(appliance: Appliance
     appliance.vm.sudo("systemctl daemon-reload && systemctl restart appliance-scheduler")
     restarts = appliance.vm.sudo("systemctl show -p NRestarts --value appliance-scheduler")
     # The scheduler's own process stands still; its supervisor does not, and must not vouch for it.
-    appliance.vm.sudo('pkill -STOP -f "[a]irflow scheduler"')
+    appliance.vm.sudo('pkill -STOP -f "[p]atches scheduler"')
     wait_until(
         appliance,
         f"test $(systemctl show -p NRestarts --value appliance-scheduler) -gt {restarts} && {RUNNING}",

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -274,12 +274,16 @@ def journal(site: Site) -> list[tuple[float, str]]:
 
 
 def without_scheduler(site: Site) -> float:
-    """Seconds from the last order to stop the scheduler until one has proven that it works."""
+    """Seconds from the last order to stop the scheduler until one is proven, and whom tasks report to."""
     lines = journal(site)
     stopped = [at for at, said in lines if said.startswith("Stopping appliance-scheduler")][-1]
-    return (
-        next(at for at, said in lines if at > stopped and said.startswith("Started appliance-scheduler"))
-        - stopped
+    return started(lines, stopped, ("appliance-scheduler", "appliance-api-server")) - stopped
+
+
+def started(lines: list[tuple[float, str]], since: float, units: Sequence[str]) -> float:
+    """When the last of them had proven that it works, for the first time since then."""
+    return max(
+        next(at for at, said in lines if at > since and said.startswith(f"Started {unit}")) for unit in units
     )
 
 
@@ -287,11 +291,7 @@ def back_after_judgement(site: Site, version: str) -> float:
     """Seconds from the judgement until every service of the former release has proven that it works."""
     lines = journal(site)
     judged = [at for at, said in lines if said.endswith(f"{version}: rolling back")][-1]
-    first = [
-        next(at for at, said in lines if at > judged and said.startswith(f"Started {unit}"))
-        for unit in SERVICES.split()
-    ]
-    return max(first) - judged
+    return started(lines, judged, SERVICES.split()) - judged
 
 
 def tell(site: Site, what: str, seconds: float) -> None:

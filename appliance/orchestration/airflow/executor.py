@@ -22,15 +22,19 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from airflow.executors.base_executor import BaseExecutor, get_execution_api_server_url
 from airflow.executors.local_executor import LocalExecutor
 from setproctitle import setproctitle
 
+from appliance.system.http import ask_status, reachable
+
 IDLE_S = 30.0
 """Between two steps of a run nothing may be there to do for some seconds; forking for each would be waste."""
 TITLE = "airflow worker -- LocalExecutor:"
+ANSWERS_WITHIN_S = 1.0
 DIED = "The process that ran this task is gone: it was killed, or there was no memory left for it."
 
 
@@ -74,6 +78,7 @@ class OnDemandLocalExecutor(LocalExecutor):
         super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]
         self.forked: dict[int, Worker] = {}
         self._waiting: deque[Any] = deque()
+        self._can_report = False
 
     def start(self) -> None:
         """Nothing: the first worker comes with the first task."""
@@ -116,7 +121,10 @@ class OnDemandLocalExecutor(LocalExecutor):
         self._dispatch()
 
     def _dispatch(self) -> None:
-        while self._waiting:
+        # After a move both start at once: a task that begins first would fail for having no one to tell.
+        if self._waiting and not self._can_report:
+            self._can_report = api_answers(get_execution_api_server_url(self.conf))
+        while self._waiting and self._can_report:
             # The one that was at work last, so that the others may go.
             idle = [worker for worker in self.forked.values() if worker.is_free]
             if not idle and len(self.forked) >= self.parallelism:
@@ -168,6 +176,18 @@ class OnDemandLocalExecutor(LocalExecutor):
         assert process.pid is not None  # noqa: S101 - it was started
         worker = self.forked[process.pid] = Worker(process, ours)
         return worker
+
+
+def api_answers(url: str) -> bool:
+    """Whether the execution API works, to which tasks say how far they are."""
+    parts = urlsplit(url)
+    tls = parts.scheme == "https"
+    at = (reachable(parts.hostname or "localhost"), parts.port or (443 if tls else 80))
+    try:
+        path = f"{parts.path.rstrip('/')}/health"
+        return ask_status(at, path, within_s=ANSWERS_WITHIN_S, tls=tls) in range(200, 300)
+    except (OSError, ValueError):
+        return False
 
 
 def _work(line: Connection, far_end: Connection, logger_name: str, conf: Any) -> None:

@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
 def _run(arguments: list[str], settings: Settings, environment: dict[str, str]) -> int:
     name = arguments[0]
     airflow = [sys.executable, "-m", "airflow"]
+    ours = [sys.executable, "-m", "appliance.orchestration.airflow.patches"]
     if name == "environment":
         for key, value in sorted(environment.items()):
             shown = "…" if key.endswith(("_CONN", "_CONN_ASYNC")) else value
@@ -56,14 +57,13 @@ def _run(arguments: list[str], settings: Settings, environment: dict[str, str]) 
         return lower(settings, airflow, arguments[1])
     if name == "scheduler":
         # Task logs are not read over HTTP, so no process serves them.
-        os.execv(airflow[0], [*airflow, "scheduler", "--skip-serve-logs"])  # noqa: S606
+        os.execv(ours[0], [*ours, "scheduler", "--skip-serve-logs"])  # noqa: S606
     if name == "dag-processor":
         os.execv(airflow[0], [*airflow, "dag-processor"])  # noqa: S606
     if name == "api-server":
         host, port = api_server_address(settings)
         _in_background(lambda: _warm_up(settings))
         served = ["--apps", "execution", "--host", host, "--port", str(port)]
-        ours = [sys.executable, "-m", "appliance.orchestration.airflow.patches"]
         os.execv(ours[0], [*ours, "api-server", *served])  # noqa: S606
     sys.stderr.write(USAGE + "\n")
     return ExitCode.REQUEST_WRONG
