@@ -28,12 +28,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from appliance.cli import entry
+
 FRESH_VARIABLE = "APPLIANCE_TEST_FRESH_COMMANDS"
-COMMAND_LINE = "appliance.cli.main"
 ELSEWHERE = ("appliance.dashboard", "appliance.orchestration.airflow", "appliance.status")
 """Rooms whose programs have processes of their own."""
 WITHIN_S = 600.0
 """A limit for what hangs."""
+_INSTALLED = Path(sys.executable).with_name("appliance")
 _LARGEST_REQUEST = 1 << 17
 _ROOT = Path(__file__).parents[2]
 
@@ -70,7 +72,7 @@ def _run_fresh(
     ends: Sequence[int],
     timeout: float,
 ) -> int:
-    command = [sys.executable, "-m", COMMAND_LINE, *arguments]
+    command = [str(_INSTALLED), *arguments]
     given, out, err = ends
     with subprocess.Popen(
         command, env=environment, cwd=folder, stdin=given, stdout=out, stderr=err, start_new_session=True
@@ -129,9 +131,8 @@ def _import_everything() -> None:
         models += model.__subclasses__()
         # It is put off until the model is used: that would be in each command.
         model.model_rebuild()
-    gc.collect()
-    # What is never looked through is not copied for it either.
     gc.freeze()
+    gc.enable()
 
 
 def _serve(asked: socket.socket) -> int:
@@ -166,10 +167,9 @@ def _command(request: bytes, ends: Sequence[int]) -> int:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    module = importlib.import_module(COMMAND_LINE)
-    sys.argv = [str(module.__file__), *arguments]
+    sys.argv = [str(_INSTALLED), *arguments]
     try:
-        module.main()
+        entry.main()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
