@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("appliance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("appliance")
 
-# Modules and tests by the thousand stay to the end: looking through them for garbage time and again finds none.
+# Modules and tests stay to the end: looking through them for garbage time and again finds none.
 gc.set_threshold(50_000, 20, 20)
 
 pytest_plugins = ["tests.containers.appliance_fixtures", "tests.containers.handover_rig"]
