@@ -55,7 +55,7 @@ def run_command(
         files[0].write(given.encode())
         files[0].seek(0)
         ends = [file.fileno() for file in files]
-        if os.environ.get(FRESH_VARIABLE):
+        if os.environ.get(FRESH_VARIABLE) or _is_for_python(environment):
             code = _run_fresh(arguments, environment, folder, ends, timeout)
         else:
             code = _server().run(arguments, environment, folder, ends, timeout)
@@ -63,6 +63,13 @@ def run_command(
             file.seek(0)
         _, out, err = (file.read().decode() for file in files)
     return subprocess.CompletedProcess(arguments, code, out, err)
+
+
+def _is_for_python(environment: Mapping[str, str]) -> bool:
+    """Whether something in it is read by Python when it starts: where to find modules, for one."""
+    return any(
+        name.startswith("PYTHON") and os.environ.get(name) != value for name, value in environment.items()
+    )
 
 
 def _run_fresh(
