@@ -5,6 +5,7 @@ Whole groups go to one worker, so that what they start is started once.
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from hypothesis import HealthCheck, settings
 # How long an example takes says something of the machine and its other work, not of the code.
 settings.register_profile("appliance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("appliance")
+
+# Modules and tests stay to the end: looking through them for garbage time and again finds none.
+gc.set_threshold(50_000, 20, 20)
 
 pytest_plugins = ["tests.containers.appliance_fixtures", "tests.containers.handover_rig"]
 """Fixtures that tests of several folders use."""
@@ -54,6 +58,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for need in NEEDS.get(item.path.relative_to(TESTS).parts[0], ()):
             item.add_marker(need)
     items.sort(key=lambda item: _turn(item.path.relative_to(TESTS)))
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

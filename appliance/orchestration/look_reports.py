@@ -28,8 +28,9 @@ from appliance.discovery.reporting import ScannedSource, parts_of
 from appliance.errors import ApplianceError
 from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import Plan
+from appliance.steps.records.column_files import UNCOVERED
 from appliance.steps.records.look_files import TRIED
-from appliance.steps.records.run_files import PLAN, UNCOVERED
+from appliance.steps.records.run_files import PLAN
 from appliance.store.events import scrubbed
 
 

@@ -31,7 +31,8 @@ from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.target.checks import TargetCheck, check_target
 from appliance.steps.calling.context import StepContext
-from appliance.steps.records.run_files import CATALOG, DRIFT, FORMER_CATALOG, KEPT, PLAN, UNCOVERED
+from appliance.steps.records.column_files import KEPT, UNCOVERED
+from appliance.steps.records.run_files import CATALOG, DRIFT, FORMER_CATALOG, PLAN
 from appliance.steps.source.reading import read_source
 from appliance.subjects.erased import ERASED_KEY, erased_rows
 from appliance.system.disk import space_of

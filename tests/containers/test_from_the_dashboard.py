@@ -12,14 +12,14 @@ import yaml
 
 from tests.containers.appliance_host import ApplianceHost, wait_for
 from tests.containers.cloud import Cloud, enrolled_cloud
-from tests.containers.shop import slow_workflow, workflow
+from tests.containers.shop import FAR, slow_workflow, workflow
 from tests.engine.clusters import Cluster
 
 
 @pytest.fixture(scope="module")
 def cloud(appliance: ApplianceHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A dashboard with which the appliance has enrolled, and a policy that lets its workflows in."""
-    with enrolled_cloud(appliance, tmp_path_factory.mktemp("dashboard")) as made:
+    with enrolled_cloud(appliance, tmp_path_factory.mktemp("dashboard"), read=(FAR,)) as made:
         yield made
 
 

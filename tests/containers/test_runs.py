@@ -131,7 +131,7 @@ def test_a_step_may_use_what_it_needs_and_nothing_more(appliance: ApplianceHost,
     assert config["Labels"]["appliance.run"] == run_id
     keeper = containers_of(run_id, step="open_snapshot")[0]["Id"]
     listed = client.exec_start(client.exec_create(keeper, ["ls", "/run/secrets/appliance"])["Id"])
-    assert b"production.pgpass" in listed
+    assert b"far.pgpass" in listed
     assert b"slow.pgpass" not in listed
     assert b"mask.key" not in listed
     appliance.cli("workflow", "cancel", run_id)

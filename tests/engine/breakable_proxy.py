@@ -11,11 +11,16 @@ from collections.abc import Callable, Iterator
 
 
 class BreakableProxy:
-    """Passes bytes on until it is set otherwise. Counts what it passed, to break in the middle."""
+    """Passes bytes on until it is set otherwise. Counts what it passed, to break in the middle.
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self._server = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    With ``bytes_per_s`` it is a slow line: that is what each connection brings from the server, at most.
+    """
+
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", *, listen: str = "127.0.0.1", bytes_per_s: int = 0
+    ) -> None:
+        self._server, self._bytes_per_s = (host, port), bytes_per_s
+        self._listener = socket.create_server((listen, 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._turn = threading.Lock()
@@ -89,6 +94,8 @@ class BreakableProxy:
                     other = server if end is client else client
                     other.sendall(data)
                     self._count(end is server, len(data))
+                    if end is server and self._bytes_per_s:
+                        time.sleep(len(data) / self._bytes_per_s)
         except (OSError, ValueError):
             for end in (client, server):
                 with contextlib.suppress(OSError):

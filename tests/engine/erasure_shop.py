@@ -169,7 +169,7 @@ class ErasureShop:
             self.value.write_text(value + "\n")
             self.value.chmod(0o600)
             arguments += ["--value-file", str(self.value)]
-        ended = scenario.finish(scenario.start_command(*arguments, *options))
+        ended = scenario.command(*arguments, *options)
         assert value is None or value == "7" or value not in ended.text
         return ended
 
@@ -187,7 +187,7 @@ class ErasureShop:
             ["verify", str(exported)],
         ):
             key = ["--key", str(exported / "receipts.pub")] if command[0] == "verify" else []
-            ended = self.scenario.finish(self.scenario.start_command("receipt", *command, *key))
+            ended = self.scenario.command("receipt", *command, *key)
             assert ended.code == 0, ended.text
         found = [statement_of(path) for path in sorted(exported.glob("*.json"))]
         assert not any(EMAIL in path.read_text() for path in exported.iterdir())

@@ -13,6 +13,7 @@ import yaml
 from appliance.settings.settings import Settings, load_settings
 from appliance.store.database import Connection, connect, migrate
 from tests.engine.clusters import Cluster
+from tests.engine.ready_commands import run_command
 from tests.engine.scenario import Ended
 
 PASSPHRASE = "a phrase of five words"
@@ -97,15 +98,7 @@ class Machine:
 
     def process(self, arguments: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
         """Run the command line to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "appliance.cli.main", *map(str, arguments)],
-            env=self.environment,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_command([*map(str, arguments)], self.environment, self.folder)
 
     def files(self) -> dict[str, bytes]:
         """Everything below etc and state, by name."""

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from tests.engine.clusters import Cluster
+from tests.engine.ready_commands import WITHIN_S, run_command
 
 CANARY = "canary-value-4711"
 SHOP = f"""
@@ -114,13 +115,9 @@ class Scenario:
         return [*arguments, "--state", str(self.state)]
 
     def start(self, command: str = "run", *options: str) -> subprocess.Popen[str]:
-        """Start ``appliance COMMAND`` with the written documents."""
-        return self.start_command(command, *self.write(), *options)
-
-    def start_command(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start ``appliance`` with these arguments."""
+        """Start ``appliance COMMAND`` with the written documents, and go on beside it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "appliance.cli.main", *arguments],
+            [sys.executable, "-m", "appliance.cli.main", command, *self.write(), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -128,15 +125,21 @@ class Scenario:
             start_new_session=True,
         )
 
-    def run(self, command: str = "run", *options: str, timeout: float = 300) -> Ended:
+    def run(self, command: str = "run", *options: str, timeout: float = WITHIN_S) -> Ended:
         """Run ``appliance COMMAND`` to its end; the canaries must not show."""
-        process = self.start(command, *options)
-        return self.finish(process, timeout=timeout)
+        return self.command(command, *self.write(), *options, timeout=timeout)
+
+    def command(self, *arguments: str, timeout: float = WITHIN_S) -> Ended:
+        """Run ``appliance`` with these arguments to its end; the canaries must not show."""
+        done = run_command(arguments, self.environment, timeout=timeout)
+        return self._checked(Ended(done.returncode, done.stdout, done.stderr))
 
     def finish(self, process: subprocess.Popen[str], *, timeout: float = 300) -> Ended:
         """Wait for a started command."""
         out, err = process.communicate(timeout=timeout)
-        ended = Ended(process.returncode, out, err)
+        return self._checked(Ended(process.returncode, out, err))
+
+    def _checked(self, ended: Ended) -> Ended:
         self.assert_no_canary(ended.text)
         return ended
 

@@ -17,6 +17,7 @@ from appliance.postgres.twin.names import twin_names
 from appliance.receipts.removals import EndingPredicate
 from tests.engine.clusters import Cluster
 from tests.engine.erasure_shop import statement_of
+from tests.engine.ready_commands import run_command
 from tests.engine.test_publish import Stage
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -66,8 +67,7 @@ def branch(machine: dict[str, str]) -> Command:
     """Run ``appliance branch COMMAND staging-twin``."""
 
     def run(command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "appliance.cli.main", "branch", command, "staging-twin", *options]
-        return subprocess.run(line, capture_output=True, text=True, check=False, env=machine)
+        return run_command(["branch", command, "staging-twin", *options], machine)
 
     return run
 
@@ -123,8 +123,7 @@ def test_each_branch_is_in_the_ledger_of_copies_and_its_end_in_a_receipt(
     stage: Stage, branch: Command, machine: dict[str, str]
 ) -> None:
     def copies(command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "appliance.cli.main", "copies", command, *options]
-        return subprocess.run(line, capture_output=True, text=True, check=False, env=machine)
+        return run_command(["copies", command, *options], machine)
 
     def listed() -> list[tuple[str, str]]:
         found = json.loads(copies("list", "--json").stdout)

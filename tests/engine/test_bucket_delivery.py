@@ -48,7 +48,7 @@ def deliver_to(scenario: Scenario, server: BucketServer, **delivery: Any) -> Non
 
 
 def typed(scenario: Scenario, *arguments: str) -> Ended:
-    return scenario.finish(scenario.start_command(*arguments))
+    return scenario.command(*arguments)
 
 
 def stated(scenario: Scenario) -> tuple[str, ...]:

@@ -31,12 +31,8 @@ def test_a_copy_ends_when_its_time_is_over_and_stays_in_the_ledger(scenario: Sce
     scenario.workflow["deliver"][0]["twin"] |= {"expires_days": 500, "golden": True}
     del scenario.workflow["deliver"][1]
     assert scenario.run().code == 0
-    listed = scenario.finish(
-        scenario.start_command(
-            "copies", "list", "--json", "--state", str(scenario.state),
-            "--connections", str(scenario.folder / "connections.yaml"),
-        )
-    )  # fmt: skip
+    where = ("--state", str(scenario.state), "--connections", str(scenario.folder / "connections.yaml"))
+    listed = scenario.command("copies", "list", "--json", *where)
     found = json.loads(listed.out)
     assert [(each["kind"], each["standing"], each["asked_by"]) for each in found] == [
         ("twin", "there, as the former twin", "command line"),

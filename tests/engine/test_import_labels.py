@@ -21,7 +21,7 @@ def test_the_labels_of_a_connection_are_imported(scenario: Scenario) -> None:
     file = scenario.folder / "imported.yaml"
     connections = ["--connections", str(scenario.folder / "connections.yaml")]
     command = ["workflow", "import", "anon", "production", "--write", str(file), *connections]
-    ended = scenario.finish(scenario.start_command(*command))
+    ended = scenario.command(*command)
     assert ended.code == 0, ended.text
     assert "3 rules: 2 have an equal mask, 0 keep, 1 have no equal." in ended.err
     assert "crm.customer.phone: pg_catalog.md5." in ended.err

@@ -16,8 +16,7 @@ from tests.engine.scenario import Ended, Scenario
 def keys(scenario: Scenario, command: str, *options: str) -> Ended:
     """``appliance keys COMMAND`` for the scenario's appliance."""
     _, *where = scenario.write()
-    process = scenario.start_command("keys", command, *where, *options)
-    return scenario.finish(process)
+    return scenario.command("keys", command, *where, *options)
 
 
 def people(scenario: Scenario) -> list[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from tests.engine.scenario import CANARY, Ended, Scenario
 
 def receipt(scenario: Scenario, *arguments: str) -> Ended:
     """Run ``appliance receipt``, with the state folder where it takes one."""
-    return scenario.finish(scenario.start_command("receipt", *arguments, "--state", str(scenario.state)))
+    return scenario.command("receipt", *arguments, "--state", str(scenario.state))
 
 
 def files(scenario: Scenario) -> list[Path]:

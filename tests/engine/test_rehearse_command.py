@@ -17,6 +17,7 @@ import pytest
 from appliance.cli.workflows.rehearse import rehearse as command
 from appliance.errors import WrongRequestError
 from tests.engine.clusters import Cluster
+from tests.engine.ready_commands import run_command
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
 
 ROOT = Path(__file__).parents[2]
@@ -62,9 +63,7 @@ def line(*options: str) -> list[str]:
 @pytest.fixture
 def rehearse(machine: dict[str, str]) -> Command:
     def run(*options: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            line(*options), input=given, capture_output=True, text=True, check=False, env=machine
-        )
+        return run_command(["rehearse", "staging-twin", *options], machine, given=given)
 
     return run
 

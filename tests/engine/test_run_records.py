@@ -13,7 +13,7 @@ from tests.engine.scenario import Ended, Scenario
 
 def shown(scenario: Scenario, *arguments: str) -> Ended:
     """What a command prints; canaries must not show."""
-    return scenario.finish(scenario.start_command(*arguments))
+    return scenario.command(*arguments)
 
 
 def test_a_run_is_listed_shown_and_read_like_any_other(scenario: Scenario) -> None:

@@ -81,7 +81,7 @@ def scanned(scenario: Scenario, *options: str) -> Ended:
     _, *documents = scenario.write()
     connections = documents[documents.index("--connections") :][:2]
     state = documents[documents.index("--state") :][:2]
-    return scenario.finish(scenario.start_command("scan", "production", *connections, *state, *options))
+    return scenario.command("scan", "production", *connections, *state, *options)
 
 
 def as_json(ended: Ended) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from appliance.errors import WorkFailedError
 from appliance.postgres.twin.names import twin_names
 from tests.engine.clusters import Cluster
+from tests.engine.ready_commands import run_command
 from tests.engine.test_publish import RUN, Stage
 
 Twin = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -35,16 +35,8 @@ def twin(stage: Stage, tmp_path: Path) -> Twin:
     connections.chmod(0o600)
 
     def run(command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                *(sys.executable, "-m", "appliance.cli.main", "twin", command, "staging"),
-                *("--connections", str(connections), *options),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "NO_COLOR": "1"},
-        )
+        line = ["twin", command, "staging", "--connections", str(connections), *options]
+        return run_command(line, {**os.environ, "NO_COLOR": "1"})
 
     return run
 

@@ -21,11 +21,8 @@ def test_another_workflow_is_refused_until_it_says_that_it_replaces(scenario: Sc
     scenario.workflow["replaces"] = "staging-twin"
     ended = scenario.run()
     assert ended.code == 0, ended.text
-    shown = scenario.finish(
-        scenario.start_command(
-            "twin", "show", "staging", "--connections", str(scenario.folder / "connections.yaml")
-        )
-    )
+    connections = str(scenario.folder / "connections.yaml")
+    shown = scenario.command("twin", "show", "staging", "--connections", connections)
     assert "second-twin" in shown.out
     # What was replaced does not come back by itself.
     del scenario.workflow["replaces"]
@@ -66,4 +63,4 @@ def test_a_run_says_since_when_its_twin_stands_and_what_has_replaced_it(scenario
 
 
 def run_page(scenario: Scenario, run: str, *more: str) -> Ended:
-    return scenario.finish(scenario.start_command("runs", run, *more, "--state", str(scenario.state)))
+    return scenario.command("runs", run, *more, "--state", str(scenario.state))

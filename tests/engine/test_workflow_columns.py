@@ -10,7 +10,7 @@ from tests.engine.scenario import Ended, Scenario
 
 def columns(scenario: Scenario, *options: str) -> Ended:
     file, *_, state = scenario.write()
-    return scenario.finish(scenario.start_command("workflow", "columns", file, "--state", state, *options))
+    return scenario.command("workflow", "columns", file, "--state", state, *options)
 
 
 def test_each_column_says_what_was_found_and_which_line_decides_it(scenario: Scenario) -> None:

@@ -33,7 +33,8 @@ from appliance.postgres.proof.verification import SEARCHED_ROWS, SESSION
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.found_names import with_names
 from appliance.steps.calling.context import StepContext
-from appliance.steps.records.run_files import KEPT, ORIGINALS, settings_of
+from appliance.steps.records.column_files import KEPT
+from appliance.steps.records.run_files import ORIGINALS, settings_of
 from appliance.workflow.catalog import Column
 
 STATEMENT_TIMEOUT_S = 300

@@ -18,7 +18,8 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.proof.kept import KeptOnSource, OriginalsCounted, OriginalsMet, counted_together
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.calling.context import StepContext
-from appliance.steps.records.run_files import KEPT, ORIGINALS
+from appliance.steps.records.column_files import KEPT
+from appliance.steps.records.run_files import ORIGINALS
 from appliance.steps.source.reading import read_source
 from appliance.subjects.erased import ERASED_KEY
 

@@ -1,13 +1,12 @@
 """Every document in a run's folder with its type. Names, reading and writing: ``appliance.run_folder``.
 
-Those of steps that only look at something stand in ``look_files``: a run does without what they are made of.
+Those of steps that only look at something stand in ``look_files``, those of columns in ``column_files``: most
+steps do without what they are made of, and begin sooner.
 """
 
 from __future__ import annotations
 
 from appliance import run_folder
-from appliance.discovery.kept.look import KeptLook
-from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
 from appliance.postgres.proof.kept import OriginalsCounted
 from appliance.postgres.proof.results import VerifiedTwins
@@ -24,8 +23,6 @@ PLAN = RunFile(run_folder.PLAN, Plan, shared=True)
 CATALOG = RunFile(run_folder.CATALOG, CatalogShape)
 FORMER_CATALOG = RunFile(run_folder.FORMER_CATALOG, FormerCatalog)
 DRIFT = RunFile(run_folder.DRIFT, Drift)
-UNCOVERED = RunFile(run_folder.UNCOVERED, UncoveredColumns)
-KEPT = RunFile(run_folder.KEPT, KeptLook)
 ORIGINALS = RunFile(run_folder.ORIGINALS, OriginalsCounted)
 VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
 DIGESTS = RunFile(run_folder.DIGESTS, TwinDigests)
