@@ -46,6 +46,6 @@ def test_a_scan_says_so_and_writes_a_workflow_without_it(scenario: Scenario) -> 
     run_of(scenario, SHARDED, **MASKED)
     written = scenario.folder / "scanned.yaml"
     _, *known = scenario.write()
-    scanned = scenario.finish(scenario.start_command("scan", "production", *known, "--write", str(written)))
+    scanned = scenario.command("scan", "production", *known, "--write", str(written))
     assert "public.tenant: Citus keeps its rows in shards" in scanned.text
     assert yaml.safe_load(written.read_text())["tables"]["exclude"] == ["public.tenant"]
