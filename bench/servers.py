@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.clusters import Cluster, program, start_cluster
+from tests.engine.clusters import Cluster, new_folder, program, start_cluster
 
 SAMPLE = Path(__file__).with_name("sample.sql")
 DATABASE = "bench"
@@ -71,8 +71,10 @@ QUIET = ("--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1")
 def running_servers(scale: float) -> Iterator[Servers]:
     """Start both, make the sample in the source, and remove everything at the end."""
     # Containers reach them too, by the address of Docker's bridge.
-    source = start_cluster(name="bench-source", listen="*", settings=SETTINGS)
-    target = start_cluster(name="bench-target", listen="*", settings=SETTINGS)
+    source, target = (
+        start_cluster(listen="*", settings=SETTINGS, folder=new_folder(f"bench-{name}", on_disk=True))
+        for name in ("source", "target")
+    )
     try:
         servers = Servers(source, target)
         with target.connect() as connection:

@@ -203,9 +203,10 @@ def as_postgres(command: Sequence[str], **options: Any) -> subprocess.CompletedP
     )
 
 
-def new_folder(prefix: str) -> Path:
-    """A temporary folder that the user ``postgres`` owns."""
-    folder = Path(tempfile.mkdtemp(prefix=f"appliance-{prefix}-", dir=_parent_of_folders()))
+def new_folder(prefix: str, *, on_disk: bool = False) -> Path:
+    """A temporary folder that the user ``postgres`` owns. ``on_disk``: also where there is memory for it."""
+    parent = None if on_disk else _parent_of_folders()
+    folder = Path(tempfile.mkdtemp(prefix=f"appliance-{prefix}-", dir=parent))
     if os.getuid() == 0:
         owner = pwd.getpwnam("postgres")
         os.chown(folder, owner.pw_uid, owner.pw_gid)
