@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -122,3 +123,4 @@ def bouncer(cluster: Cluster, **settings: str) -> Iterator[Bouncer]:
     finally:
         process.kill()
         process.wait()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -102,6 +102,7 @@ def test_the_timer_does_not_fail_because_an_operator_moves_by_hand(
 ) -> None:
     monkeypatch.setattr(update, "ROOT", tmp_path)
     monkeypatch.setattr(update.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(update, "CLEARED_UP_S", 1.0)
     state = tmp_path / STATE
     state.mkdir()
     holding = f"import fcntl, sys; f = open({str(state / 'lock')!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX)"

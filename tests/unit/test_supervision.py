@@ -77,7 +77,8 @@ def test_a_program_that_missed_its_signal_gets_it_again(systemd: socket.socket, 
     while "READY=1" not in systemd.recv(1000).decode():
         pass
     process.terminate()
-    # Read to the end: a full socket would hold the program up.
+    # Read to the end: a full socket would hold the program up. It says nothing more when it is over.
+    systemd.settimeout(0.2)
     while process.poll() is None:
         with contextlib.suppress(TimeoutError):
             systemd.recv(1000)
