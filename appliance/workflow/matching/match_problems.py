@@ -76,7 +76,7 @@ class MatchProblems:
         elif written.matched_elsewhere and written.key == "tables":
             self.add(path, f"`{text}` matches only foreign tables", "tables that hold rows themselves")
         elif written.matched_excluded:
-            # Whoever leaves a table out of a workflow need not take its rules out one by one.
+            # A table can be left out of a workflow without its rules being taken out one by one.
             return
         elif written.matched_elsewhere:
             things = "columns of tables" if len(written.pattern.parts) == 3 else "tables"
