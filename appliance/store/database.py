@@ -14,15 +14,17 @@ Connection = psycopg.Connection[DictRow]
 
 CONNECT_TIMEOUT_S = 2
 """Nothing waits long for this database: a run goes on without it, and a page says that it is away."""
+_PREPARING_TIMEOUT_S = 30
+"""Its schema is brought up to date when a machine starts everything at once, and no page waits for that."""
 
 _SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 _MIGRATION_LOCK = 0x6170706C  # "appl": any number that only this code uses
 
 
-def connect(conninfo: str, *, read_only: bool = False) -> Connection:
+def connect(conninfo: str, *, read_only: bool = False, within_s: int = CONNECT_TIMEOUT_S) -> Connection:
     """Open a connection in autocommit, so that a transaction is always an explicit block.
 
-    Raises psycopg.OperationalError when the database does not answer in two seconds.
+    Raises psycopg.OperationalError when the database does not answer in that time.
     """
     options = "-c statement_timeout=10s -c lock_timeout=5s -c timezone=UTC"
     if read_only:
@@ -31,7 +33,7 @@ def connect(conninfo: str, *, read_only: bool = False) -> Connection:
         conninfo,
         autocommit=True,
         row_factory=dict_row,
-        connect_timeout=CONNECT_TIMEOUT_S,
+        connect_timeout=within_s,
         options=options,
         application_name="appliance",
     )
@@ -46,7 +48,7 @@ def migrations() -> list[tuple[int, str]]:
 def migrate(conninfo: str) -> int:
     """Apply what is missing and return the schema's version. Safe to run again and by several at once."""
     try:
-        with connect(conninfo) as connection, connection.transaction():
+        with connect(conninfo, within_s=_PREPARING_TIMEOUT_S) as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
             connection.execute("CREATE SCHEMA IF NOT EXISTS appliance")
             connection.execute(
