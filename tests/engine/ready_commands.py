@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +41,15 @@ _LARGEST_REQUEST = 1 << 17
 _ROOT = Path(__file__).parents[2]
 
 
+@dataclass(frozen=True)
+class _Command:
+    """What follows ``appliance``, and where it runs."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+
+
 def run_command(
     arguments: Sequence[str],
     environment: Mapping[str, str],
@@ -49,16 +59,16 @@ def run_command(
     timeout: float = WITHIN_S,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``appliance …`` to its end; ``given`` is its input. TimeoutError where it comes to none."""
-    folder = folder or Path.cwd()
+    command = _Command(arguments, environment, folder or Path.cwd())
     with ExitStack() as open_files:
         files = [open_files.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
         files[0].write(given.encode())
         files[0].seek(0)
         ends = [file.fileno() for file in files]
         if os.environ.get(FRESH_VARIABLE) or _is_for_python(environment):
-            code = _run_fresh(arguments, environment, folder, ends, timeout)
+            code = _run_fresh(command, ends, timeout)
         else:
-            code = _server().run(arguments, environment, folder, ends, timeout)
+            code = _server().run(command, ends, timeout)
         for file in files:
             file.seek(0)
         _, out, err = (file.read().decode() for file in files)
@@ -72,17 +82,16 @@ def _is_for_python(environment: Mapping[str, str]) -> bool:
     )
 
 
-def _run_fresh(
-    arguments: Sequence[str],
-    environment: Mapping[str, str],
-    folder: Path,
-    ends: Sequence[int],
-    timeout: float,
-) -> int:
-    command = [str(_INSTALLED), *arguments]
+def _run_fresh(command: _Command, ends: Sequence[int], timeout: float) -> int:
     given, out, err = ends
     with subprocess.Popen(
-        command, env=environment, cwd=folder, stdin=given, stdout=out, stderr=err, start_new_session=True
+        [str(_INSTALLED), *command.arguments],
+        env=command.environment,
+        cwd=command.folder,
+        stdin=given,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
     ) as process:
         return process.wait(timeout)
 
@@ -102,16 +111,11 @@ class _Server:
                 pass_fds=[asked.fileno()],
             )
 
-    def run(
-        self,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        folder: Path,
-        ends: Sequence[int],
-        timeout: float,
-    ) -> int:
+    def run(self, command: _Command, ends: Sequence[int], timeout: float) -> int:
         """The exit status, or a signal's number below zero."""
-        request = json.dumps([list(arguments), dict(environment), str(folder)]).encode()
+        request = json.dumps(
+            [list(command.arguments), dict(command.environment), str(command.folder)]
+        ).encode()
         answering, answered = socket.socketpair()
         with answered:
             with answering:
@@ -144,7 +148,7 @@ def _import_everything() -> None:
 
 def _serve(asked: socket.socket) -> int:
     """Fork for each request. Returns in a command's own process, with its exit status; else at the end."""
-    # Nobody waits for those that wait for commands.
+    # The kernel takes back those that wait for commands: this process does not wait for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         request, ends, _, _ = socket.recv_fds(asked, _LARGEST_REQUEST, 4)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 SOAK = """
 import json, os, random, sys, time
@@ -64,17 +65,22 @@ print(json.dumps(seen))
 """
 
 
-def test_sixty_comings_and_goings_lose_no_task(tmp_path: Path) -> None:
+def said_by(program: str, folder: Path, *arguments: str) -> Any:
+    """What it prints at last, as JSON, in a process whose Airflow has its home in the folder."""
     done = subprocess.run(
-        [sys.executable, "-c", SOAK.replace("\\\\n", "\\n"), str(tmp_path / "ran")],
-        env={"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+        [sys.executable, "-c", program, *arguments],
+        env={"AIRFLOW_HOME": str(folder), "PATH": "/usr/bin:/bin", "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    seen = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_sixty_comings_and_goings_lose_no_task(tmp_path: Path) -> None:
+    seen = said_by(SOAK.replace("\\\\n", "\\n"), tmp_path, str(tmp_path / "ran"))
     everything = {f"t{number}": 1 for number in range(seen["asked_for"])}
     assert seen["ended"] == everything
     assert sorted((tmp_path / "ran").read_text().split()) == sorted(everything)
@@ -145,16 +151,7 @@ print(json.dumps([ended, sorted(executor.running), len(executor.forked), DIED]))
 
 
 def test_a_worker_that_is_killed_holds_up_no_other_and_its_task_is_told_as_failed(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED],
-        env={"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    ended, running, workers, died = json.loads(done.stdout.splitlines()[-1])
+    ended, running, workers, died = said_by(KILLED, tmp_path)
     worked, failed = ["success", None], ["failed", died]
     assert ended == {
         "first": worked,
@@ -215,16 +212,7 @@ print(json.dumps(seen | {"once": len(asked) == count}))
 
 
 def test_no_task_begins_before_the_execution_api_has_answered_once(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", EARLY],
-        env={"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    seen = json.loads(done.stdout.splitlines()[-1])
+    seen = said_by(EARLY, tmp_path)
     assert seen == {
         "before": 0,
         "asked": ["/execution/health"] * 2,

@@ -11,6 +11,7 @@ import pytest
 from appliance.errors import WorkFailedError
 from appliance.releases import host, probing
 from appliance.settings.settings import load_settings
+from tests.unit.fake_systemctl import put_systemctl
 
 SINCE = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 PYTHON = Path("/opt/appliance/updater/venv/bin/python")
@@ -19,16 +20,12 @@ PYTHON = Path("/opt/appliance/updater/venv/bin/python")
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A systemctl that writes down what it is asked; ``answer``, if given, is the probe's."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program = folder / "systemctl"
-    program.write_text(
-        f"#!/bin/sh\necho $1 >> {tmp_path}/asked\n"
+    script = (
+        f"echo $1 >> {tmp_path}/asked\n"
         f'test "$1" = start || exit 0\ntest -e {tmp_path}/answer || exit 1\n'
         f"cp {tmp_path}/answer {tmp_path}/probe.json\n"
     )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    put_systemctl(tmp_path, script, monkeypatch)
     return tmp_path
 
 

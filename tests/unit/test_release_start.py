@@ -8,6 +8,7 @@ import pytest
 
 from appliance.system import units
 from appliance.system.units import API_SERVER, PREPARE, SCHEDULER
+from tests.unit.fake_systemctl import put_systemctl
 
 UNITS = Path(__file__).parents[2] / "systemd"
 
@@ -15,17 +16,13 @@ UNITS = Path(__file__).parents[2] / "systemd"
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A systemctl that writes down what it is asked: of two starts it looks at, one takes a look longer."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program = folder / "systemctl"
-    program.write_text(
-        f"#!/bin/sh\necho $* >> {tmp_path}/asked\ntest $1 = show || exit 0\n"
+    script = (
+        f"echo $* >> {tmp_path}/asked\ntest $1 = show || exit 0\n"
         f"echo >> {tmp_path}/looks\n"
         f"test $(wc -l < {tmp_path}/looks) -gt 1 && echo running || echo start; echo\n"
         f"test $(wc -l < {tmp_path}/looks) -gt 2 && echo running || echo start\n"
     )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    put_systemctl(tmp_path, script, monkeypatch)
     monkeypatch.setattr(units, "_FIRST_POLL_S", 0.0)
     return tmp_path / "asked"
 

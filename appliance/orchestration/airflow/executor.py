@@ -22,14 +22,13 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from airflow.executors.base_executor import BaseExecutor, get_execution_api_server_url
 from airflow.executors.local_executor import LocalExecutor
 from setproctitle import setproctitle
 
-from appliance.system.http import ask_status, reachable
+from appliance.system.http import NoAnswerError, ask
 
 IDLE_S = 30.0
 """Between two steps of a run nothing may be there to do for some seconds; forking for each would be waste."""
@@ -180,13 +179,9 @@ class OnDemandLocalExecutor(LocalExecutor):
 
 def api_answers(url: str) -> bool:
     """Whether the execution API works, to which tasks say how far they are."""
-    parts = urlsplit(url)
-    tls = parts.scheme == "https"
-    at = (reachable(parts.hostname or "localhost"), parts.port or (443 if tls else 80))
     try:
-        path = f"{parts.path.rstrip('/')}/health"
-        return ask_status(at, path, within_s=ANSWERS_WITHIN_S, tls=tls) in range(200, 300)
-    except (OSError, ValueError):
+        return ask(f"{url.rstrip('/')}/health", within_s=ANSWERS_WITHIN_S).status in range(200, 300)
+    except NoAnswerError:
         return False
 
 

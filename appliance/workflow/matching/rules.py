@@ -123,12 +123,14 @@ def _note_elsewhere(table: Table, patterns: WrittenPatterns) -> None:
     """What patterns match in a table that is not copied, so that the reason can be given."""
     excluded = any(each.rank(table) is not None for each in patterns.exclude)
     for written in (*patterns.rows, *patterns.rules):
-        if written.matched or (written.matched_elsewhere and not excluded) or written.rank(table) is None:
+        # Of one that is known to be about a table beside exclude nothing more is asked.
+        known = written.matched_excluded or (written.matched_elsewhere and not excluded)
+        if written.matched or known or written.rank(table) is None:
             continue
         whole = len(written.pattern.parts) == 2
         if whole or any(written.matches_column(each.name) for each in table.columns):
             written.matched_elsewhere = True
-            written.matched_excluded |= excluded
+            written.matched_excluded = excluded
 
 
 def _decide(
