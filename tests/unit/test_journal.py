@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from appliance.orchestration.airflow.run_listener import RunListener
-from appliance.orchestration.airflow.step_listener import StepListener
+from appliance.orchestration.airflow.listeners.run_listener import RunListener
+from appliance.orchestration.airflow.listeners.step_listener import StepListener
 from appliance.system import journal
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

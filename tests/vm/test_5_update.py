@@ -109,8 +109,10 @@ def test_a_release_whose_steps_do_not_get_what_they_need_is_left_by_its_probe(re
     """Its services work and its step images begin: only a run shows it."""
     former = current(releases)
     copy_release(releases, "0.1.12")
-    operators = f"{ROOT}/releases/0.1.12/venv/lib/python3*/site-packages/appliance/orchestration/airflow"
-    releases.vm.sudo(f"echo step_mounts = lambda \\*_, \\*\\*__: [] >> $(echo {operators}/operators.py)")
+    airflow = f"{ROOT}/releases/0.1.12/venv/lib/python3*/site-packages/appliance/orchestration/airflow"
+    releases.vm.sudo(
+        f"echo step_mounts = lambda \\*_, \\*\\*__: [] >> $(echo {airflow}/operators/step_operators.py)"
+    )
     releases.vm.sudo(f"rm -f {FOLDER}/outcome.json")
     left = releases.vm.ssh("sudo appliance release use 0.1.12", check=False)
     assert left.returncode == 1, left

@@ -55,7 +55,7 @@ __import__("threading").Thread(target=_leak, daemon=True).start()
 """As soon as the release has come through its probe, the status service grows until it is killed."""
 WRONG = {
     C: {"appliance/orchestration/airflow/executor.py": "raise SystemExit"},
-    D: {"appliance/orchestration/airflow/operators.py": "step_mounts = lambda *_, **__: []"},
+    D: {"appliance/orchestration/airflow/operators/step_operators.py": "step_mounts = lambda *_, **__: []"},
     E: {"appliance/status/service.py": _LEAK},
 }
 EVERY_MINUTE = "[Timer]\nOnCalendar=\nOnCalendar=*:*\nRandomizedDelaySec=0\n"

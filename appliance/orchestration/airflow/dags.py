@@ -16,18 +16,18 @@ from airflow.sdk import (
 )
 
 from appliance.errors import ApplianceError
-from appliance.orchestration.airflow.container_operator import ContainerOperator
-from appliance.orchestration.airflow.drift_operator import DriftOperator
-from appliance.orchestration.airflow.look_operator import LookOperator
 from appliance.orchestration.airflow.metadata import DRIFT_DAG, LOOK_DAG, PROBE_DAG, REHEARSAL_DAG
-from appliance.orchestration.airflow.operators import (
+from appliance.orchestration.airflow.operators.container_operator import ContainerOperator
+from appliance.orchestration.airflow.operators.drift_operator import DriftOperator
+from appliance.orchestration.airflow.operators.look_operator import LookOperator
+from appliance.orchestration.airflow.operators.probe_operator import ProbeOperator
+from appliance.orchestration.airflow.operators.rehearsal_operator import RehearsalOperator
+from appliance.orchestration.airflow.operators.step_operators import (
     CloseSnapshotOperator,
     DiscardOperator,
     OpenSnapshotOperator,
     StepOperator,
 )
-from appliance.orchestration.airflow.probe_operator import ProbeOperator
-from appliance.orchestration.airflow.rehearsal_operator import RehearsalOperator
 from appliance.orchestration.containers.needs import CONTAINER, DISCARD, UPLOAD
 from appliance.orchestration.drift_times import drift_rule
 from appliance.orchestration.probe.tiny_run import LONGEST_MIN as PROBE_LONGEST_MIN

@@ -9,8 +9,8 @@ import sys
 
 from airflow.plugins_manager import AirflowPlugin
 
-from appliance.orchestration.airflow.run_listener import RunListener
-from appliance.orchestration.airflow.step_listener import StepListener
+from appliance.orchestration.airflow.listeners.run_listener import RunListener
+from appliance.orchestration.airflow.listeners.step_listener import StepListener
 
 if {"scheduler", "dag-processor"} & set(sys.argv):
     import airflow.sdk.execution_time.supervisor  # noqa: F401 - each worker would at its first task

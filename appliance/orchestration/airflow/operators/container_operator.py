@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
-from appliance.orchestration.airflow.operators import StepOperator
-from appliance.orchestration.airflow.task_errors import raise_failure
+from appliance.orchestration.airflow.operators.step_operators import StepOperator
+from appliance.orchestration.airflow.operators.task_errors import raise_failure
 from appliance.orchestration.containers.attempt import EngineAwayError
 from appliance.orchestration.containers.inputs import StepInputs
 from appliance.orchestration.containers.reach import is_guarded, open_ways

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
-from appliance.orchestration.airflow.container_operator import as_the_firewall_has_them
-from appliance.orchestration.airflow.look_operator import LookOperator
+from appliance.orchestration.airflow.operators.container_operator import as_the_firewall_has_them
+from appliance.orchestration.airflow.operators.look_operator import LookOperator
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError
 from appliance.orchestration.containers.inputs import StepInputs
 from appliance.orchestration.containers.reach import is_guarded, open_ways

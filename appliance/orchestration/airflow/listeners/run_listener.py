@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from airflow.listeners import hookimpl
 
-from appliance.orchestration.airflow.best_effort_store import QuietStore
+from appliance.orchestration.airflow.listeners.best_effort_store import QuietStore
 from appliance.orchestration.airflow.metadata import only_looks
 from appliance.orchestration.airflow.patches import SchedulerSleep, end_with_parent
 from appliance.orchestration.workflow_files import origin_of

@@ -21,7 +21,11 @@ from airflow.sdk.exceptions import AirflowException
 from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
 from appliance.exports.writing import end_export, export_folder, find_finished
-from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError, raise_failure
+from appliance.orchestration.airflow.operators.task_errors import (
+    TaskFailedError,
+    TaskFailedForGoodError,
+    raise_failure,
+)
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.container import STOP_GRACE_S, StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path

@@ -11,8 +11,12 @@ from airflow.sdk.exceptions import AirflowException
 from appliance.contract.step_messages import Failure
 from appliance.durable import create_file
 from appliance.errors import ApplianceError
-from appliance.orchestration.airflow.operators import StepOperator
-from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError, raise_failure
+from appliance.orchestration.airflow.operators.step_operators import StepOperator
+from appliance.orchestration.airflow.operators.task_errors import (
+    TaskFailedError,
+    TaskFailedForGoodError,
+    raise_failure,
+)
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError
 from appliance.orchestration.containers.inputs import StepInputs
 from appliance.orchestration.containers.reaping import remove_run

@@ -10,8 +10,8 @@ from airflow.sdk.exceptions import AirflowException
 
 from appliance.contract.step_messages import Failure
 from appliance.errors import ApplianceError
-from appliance.orchestration.airflow.operators import StepOperator
-from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError
+from appliance.orchestration.airflow.operators.step_operators import StepOperator
+from appliance.orchestration.airflow.operators.task_errors import TaskFailedError, TaskFailedForGoodError
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError
 from appliance.orchestration.containers.inputs import StepInputs, secret_values
 from appliance.orchestration.look_work import answer, begin

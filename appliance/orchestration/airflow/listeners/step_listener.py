@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
-from appliance.orchestration.airflow.best_effort_store import QuietStore
+from appliance.orchestration.airflow.listeners.best_effort_store import QuietStore
 from appliance.orchestration.airflow.metadata import only_looks
 from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.look_reports import uncovered_events
