@@ -19,9 +19,9 @@ from tests.engine.clusters import (
     WHEEL_MAJOR,
     Cluster,
     Newer,
-    majors_present,
     program,
     start_cluster,
+    usual_major,
 )
 from tests.engine.container_cluster import (
     ContainerCluster,
@@ -58,8 +58,8 @@ def new_cluster() -> Iterator[Callable[..., Cluster]]:
 
 @pytest.fixture(scope="session")
 def major() -> int:
-    """The newest major installed on this machine."""
-    return max(majors_present())
+    """The major that tests run on."""
+    return usual_major()
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,7 @@ def source(new_cluster: Callable[..., Cluster]) -> Cluster:
 @pytest.fixture(scope="session")
 def target(new_cluster: Callable[..., Cluster]) -> Cluster:
     """The cluster that holds twins, with a superuser and the role ``twin_owner`` (CREATEDB only)."""
-    cluster = new_cluster(name="target")
+    cluster = new_cluster(name="target", major=usual_major(of_targets=True))
     cluster.role("twin_owner", "CREATEDB")
     return cluster
 
@@ -128,7 +128,7 @@ def scenario(
 @pytest.fixture(scope="session")
 def secured_target(new_cluster: Callable[..., Cluster]) -> Cluster:
     """A cluster for twins that speaks TLS, with a certificate for ``localhost``."""
-    cluster = new_cluster(name="secured-target", tls=True)
+    cluster = new_cluster(name="secured-target", tls=True, major=usual_major(of_targets=True))
     cluster.role("twin_owner", "CREATEDB")
     return cluster
 

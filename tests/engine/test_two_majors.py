@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import WrongRequestError
 from appliance.system.postgres_programs import PG_DUMP_VARIABLE, find_pg_dump
-from tests.engine.clusters import WHEEL_MAJOR, Cluster, Newer
+from tests.engine.clusters import Cluster, Newer
 from tests.engine.engine_run import EngineRun
+from tests.engine.every_object import ROWS, every_object_of
 from tests.engine.schema_text import restore_schema, schema_text
-from tests.engine.test_schema_and_finish import EVERY_OBJECT, ROWS
 
 READER = "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS"
 READER_AS_BEFORE = "REVOKE pg_read_all_data FROM reader; ALTER ROLE reader NOBYPASSRLS"
 """Other tests of the same servers rely on a reader that may do less."""
-
-
-def every_object_of(major: int) -> str:
-    """A schema with every kind of object; the server of the Python package was built without ICU."""
-    if major != WHEEL_MAJOR:
-        return EVERY_OBJECT
-    return re.sub(r"\(provider = icu, [^)]*\)", "(provider = libc, locale = 'C.UTF-8')", EVERY_OBJECT)
 
 
 @pytest.fixture
