@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,22 @@ def postgres18(new_cluster: Callable[..., Cluster]) -> Cluster:
     cluster.role("reader")
     cluster.role("twin_owner", "CREATEDB")
     return cluster
+
+
+@pytest.fixture(scope="session")
+def older(new_cluster: Callable[..., Cluster]) -> Callable[[int], Cluster]:
+    """PostgreSQL 13, 14 or 16 with ``reader`` and ``twin_owner``, started when it is first asked for."""
+
+    @cache
+    def cluster_of(major: int) -> Cluster:
+        if not Path(program(major, "postgres")).exists():
+            pytest.skip(f"there is no PostgreSQL {major}: scripts/older-postgres.sh installs it")
+        cluster = new_cluster(name=f"major-{major}", major=major)
+        cluster.role("reader", "BYPASSRLS")
+        cluster.role("twin_owner", "CREATEDB")
+        return cluster
+
+    return cluster_of
 
 
 @pytest.fixture(scope="session")
