@@ -12,6 +12,8 @@ import pytest
 
 from appliance.errors import WrongRequestError
 from appliance.exports.stored import list_exports
+from appliance.postgres.planning.foreign_functions import find_foreign_functions
+from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.pulling.destination import Destination
 from appliance.pulling.restoring import Archive, restore
 from appliance.rehearsals.owning import require_fit
@@ -22,6 +24,7 @@ from tests.engine.every_object import ROWS, every_object_of
 from tests.engine.rehearsal_rig import rehearsal_rig
 from tests.engine.scenario import SHOP, Scenario
 from tests.engine.schema_text import restore_schema, schema_text
+from tests.engine.source_session import session
 
 Older = Callable[[int], Cluster]
 Begin = Callable[[int, int, str], Scenario]
@@ -249,6 +252,37 @@ def test_what_only_13_knows_is_left_out_on_a_newer_target_and_named(begin: Begin
     assert f"{refused}, which the source's PostgreSQL does" in ended.text
     assert "does not have the aggregate public.all_of(anyelement)." in ended.text
     assert scenario.twin_rows("SELECT id FROM public.item") == [(3,)]
+
+
+@pytest.mark.parametrize("major", OLDER)
+def test_what_a_generated_column_is_computed_from_is_known(begin: Begin, major: int) -> None:
+    scenario = begin(
+        *(major, major),
+        "CREATE FUNCTION public.shown(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';"
+        "CREATE FUNCTION public.hidden(text) RETURNS text IMMUTABLE LANGUAGE internal AS 'upper';"
+        "CREATE TABLE public.person (id int PRIMARY KEY, email text,"
+        " login text GENERATED ALWAYS AS (public.shown(email)) STORED);"
+        "CREATE TABLE public.odd (id int, t text, u text GENERATED ALWAYS AS (public.hidden(t)) STORED);"
+        "ALTER FUNCTION public.shown(text) OWNER TO reader;"
+        "INSERT INTO public.person SELECT i, 'Person' || i || '@shop.test' FROM generate_series(1, 9) AS i;"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+    )
+    with session(scenario.source, scenario.source_database, SUPERUSER) as reading:
+        (odd, person) = sorted(read_catalog(reading).tables, key=lambda table: table.name)
+        (function,) = find_foreign_functions(reading, [person.oid])
+    assert {each.name: each.generated_from for each in (*odd.columns, *person.columns) if each.generated} == {
+        "u": ("t",),
+        "login": ("email",),
+    }
+    assert (function.in_source, function.in_twin) == (False, True)
+    assert function.places == ("the column login of public.person",)
+    scenario.workflow |= ALL_KEPT | {"tables": {"include": ["public.person"]}}
+    scenario.workflow["masks"] = {"public.person.email": "email"}
+    ended = scenario.run()
+    assert ended.code == 0, ended.text
+    logins = "SELECT count(*) FILTER (WHERE login = lower(email)), max(login) ~ 'shop' FROM public.person"
+    assert scenario.twin_rows(logins) == [(9, False)]
+    assert "table public.odd: It needs the function public.hidden(text)" in scenario.run("plan").text
 
 
 def test_a_branch_is_not_given_to_a_role_that_16_does_not_let_its_maker_become(older: Older) -> None:
