@@ -27,7 +27,7 @@ from tests.engine.schema_text import restore_schema, schema_text
 from tests.engine.source_session import session
 
 Older = Callable[[int], Cluster]
-Begin = Callable[[int, int, str], Scenario]
+Begin = Callable[..., Scenario]
 ODD_ROWS = (Path(__file__).parent / "odd_rows.sql").read_text()
 TYPED_ROWS = (Path(__file__).parent / "typed_rows.sql").read_text()
 SCHEMAS = 'public, crm, "Verkauf & Co"'
@@ -62,13 +62,13 @@ def _newest_clients(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def begin(older: Older, tmp_path: Path) -> Iterator[Begin]:
-    """``begin(13, 16, sql)``: a workflow from one server to the other, over what the script makes."""
+    """``begin(13, 16, sql)``: a workflow from one to the other, over what the script makes in a database."""
     made: list[tuple[Cluster, str]] = []
 
-    def make(source: int, target: int, script: str) -> Scenario:
+    def make(source: int, target: int, script: str, options: str = "") -> Scenario:
         from_cluster, to_cluster = older(source), older(target)
         database, twin = f"of_{source}_to_{target}", f"twin_{source}_to_{target}"
-        from_cluster.create_database(database)
+        from_cluster.create_database(database, options)
         made.append((from_cluster, database))
         made.extend((to_cluster, twin + suffix) for suffix in ("", "__next", "__prev", "__golden"))
         for statements in script.split(";\n\n"):
@@ -235,6 +235,32 @@ def test_a_table_that_13_cannot_hold_stops_the_run_before_a_row_is_read(begin: B
         assert ended.code != 0
         assert "The target could not make the table public.stay." in ended.text
         assert "target of the source's own major version" in ended.text
+        assert "PostgreSQL 13 has no infinite numeric" in ended.text and "public.stay.price" in ended.text
+
+
+def test_a_schema_public_that_an_older_target_keeps_is_said(begin: Begin) -> None:
+    scenario = begin(
+        *(16, 13),
+        "DROP SCHEMA public; CREATE SCHEMA crm; CREATE TABLE crm.t (id int);"
+        "GRANT USAGE ON SCHEMA crm TO reader; GRANT SELECT ON crm.t TO reader",
+    )
+    scenario.workflow |= ALL_KEPT
+    ended = scenario.run()
+    assert ended.code == 0, ended.text
+    assert "The twin has a schema public, which the source lacks" in ended.text
+
+
+def test_rules_of_an_icu_locale_are_the_twins_too(begin: Begin) -> None:
+    scenario = begin(
+        *(16, 16),
+        "CREATE TABLE public.t (name text); INSERT INTO public.t VALUES ('a'), ('g'), ('h');"
+        "GRANT SELECT ON public.t TO reader",
+        "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE' ICU_RULES '&h < g' LOCALE 'C'",
+    )
+    scenario.workflow |= ALL_KEPT
+    ended = scenario.run()
+    assert ended.code == 0, ended.text
+    assert scenario.twin_rows("SELECT name FROM public.t ORDER BY name") == [("a",), ("h",), ("g",)]
 
 
 def test_what_only_13_knows_is_left_out_on_a_newer_target_and_named(begin: Begin) -> None:

@@ -92,7 +92,7 @@ def load_pre_data(
     with _loading(connection):
         ledger.create(connection)
         if not public_schema:
-            _drop_public_schema(connection)
+            notes += _drop_public_schema(connection)
     for start in range(0, len(entries), BATCH):
         batch = [each for each in entries[start : start + BATCH] if not refused.takes_along(each)]
         functions = [each for each in entries[: start + BATCH] if each.kind == "FUNCTION"]
@@ -295,7 +295,16 @@ def _load(
     return []
 
 
-def _drop_public_schema(connection: Connection[TupleRow]) -> None:
-    """A source that dropped its public schema gets a twin without one, where the role may drop it."""
-    with contextlib.suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
-        connection.execute("DROP SCHEMA IF EXISTS public")
+def _drop_public_schema(connection: Connection[TupleRow]) -> list[str]:
+    """A source that dropped its public schema gets a twin without one, where the role may drop it.
+
+    Before PostgreSQL 15 it is a superuser's, and not of the database's owner.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("DROP SCHEMA IF EXISTS public")
+    except psycopg.errors.InsufficientPrivilege:
+        return [
+            "The twin has a schema public, which the source lacks: on the target its role may not drop it."
+        ]
+    return []

@@ -7,7 +7,7 @@ DATABASE = """
 SELECT current_database(), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
        current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('block_size')::int,
        to_jsonb(d) ->> 'datlocprovider',
-       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), to_jsonb(d) ->> 'daticurules'
 FROM pg_database AS d WHERE d.datname = current_database()
 """
 
