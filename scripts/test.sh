@@ -5,9 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
-# Servers that tests talk to: one is compiled and two are hundreds of small packages, beside all that follows.
+# Servers that tests talk to: one is compiled, two are hundreds of small packages, and three are old, beside all
+# that follows.
 beside=()
-for server in bucket-server.sh "node-server.sh azurite" "node-server.sh oidc-provider"; do
+for server in bucket-server.sh "node-server.sh azurite" "node-server.sh oidc-provider" older-postgres.sh; do
     # shellcheck disable=SC2086 # a script, and which of its servers
     scripts/$server &
     beside+=("$!")

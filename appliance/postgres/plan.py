@@ -81,6 +81,7 @@ class SourceFacts(PlanModel):
     collate: str
     ctype: str
     locale: str | None = None
+    icu_rules: str | None = None
     extensions: tuple[tuple[str, str], ...] = ()
     in_recovery: bool = False
     settings: DefinitionSettings = NO_SETTINGS

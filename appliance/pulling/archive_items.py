@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _ITEM = re.compile(r"^(?P<id>\d+); \d+ \d+ (?P<rest>.+)$")
+_SERVER = re.compile(r"^; +Dumped from database version: (?P<major>\d+)")
 _DATA = re.compile(r"^TABLE DATA (?P<schema>\S+) (?P<name>\S+) ")
 _EXTENSION = re.compile(r"^EXTENSION - (?P<name>\S+)")
 _DONE = re.compile(r"pg_restore: (?:finished|processing|skipping) item (?P<id>\d+) (?P<rest>.+)$")
@@ -21,6 +22,8 @@ class ArchiveItems:
     tables: dict[str, str]
     """Of the items that are rows: schema.table."""
     extensions: tuple[str, ...]
+    server: int | None = None
+    """The major of the server that it was made from; pg_dump may be newer by far."""
 
 
 @dataclass
@@ -50,8 +53,10 @@ class RestoreState:
 
 def items_of(listing: Iterable[str]) -> ArchiveItems:
     """Read from the lines of ``pg_restore --list``."""
-    count, tables, extensions = 0, {}, []
+    count, tables, extensions, server = 0, {}, [], None
     for line in listing:
+        if of := _SERVER.match(line):
+            server = int(of["major"])
         found = _ITEM.match(line.rstrip("\n"))
         if found is None:
             continue
@@ -60,4 +65,4 @@ def items_of(listing: Iterable[str]) -> ArchiveItems:
             tables[found["id"]] = f"{data['schema']}.{data['name']}"
         elif extension := _EXTENSION.match(found["rest"]):
             extensions.append(extension["name"])
-    return ArchiveItems(count, tables, tuple(extensions))
+    return ArchiveItems(count, tables, tuple(extensions), server)

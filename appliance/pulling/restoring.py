@@ -90,7 +90,6 @@ def refuse_occupied(to: Destination, archive_major: int, *, replace: bool) -> No
     """What would be refused after the download, before it. Raises our errors."""
     find_pg_restore(archive_major)
     with to.session("postgres") as admin:
-        _check_server(admin, archive_major)
         check_name(admin, to, replace=replace)
 
 
@@ -111,7 +110,7 @@ def _listed(program: PgDump, path: Path) -> ArchiveItems:
 
 
 def _check(admin: Session, to: Destination, archive: Archive, items: ArchiveItems, *, replace: bool) -> None:
-    _check_server(admin, archive.major)
+    _check_server(admin, items.server or archive.major)
     check_name(admin, to, replace=replace)
     there = {str(name) for (name,) in admin.execute("SELECT name::text FROM pg_available_extensions")}
     lacking = [name for name in items.extensions if name not in there]
@@ -128,7 +127,7 @@ def _check_server(admin: Session, major: int) -> None:
     # Schemas of a newer server hold what an older one does not know; a release or two mostly goes well.
     if server + 2 < major:
         raise WrongRequestError(
-            f"The server is PostgreSQL {server}, and the archive was made by pg_dump {major}.",
+            f"The server is PostgreSQL {server}, and the archive is of PostgreSQL {major}.",
             "What it holds may be unknown to that server.",
             f"Take a server of PostgreSQL {major}, as the image postgres:{major}.",
         )

@@ -11,7 +11,9 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import WrongRequestError
 
-_ROLE = "SELECT rolsuper, pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s"
+_ROLE = "SELECT rolsuper, pg_has_role(current_user, oid, %s) FROM pg_roles WHERE rolname = %s"
+_SETTABLE_SINCE = 160000
+"""The first server with members that may not become the role, as who has created it is one at first."""
 # An extension's objects stay with it; sequences of columns, indexes and row types go with their tables.
 _OWNED = """
 WITH me AS (SELECT oid FROM pg_roles WHERE rolname = current_user),
@@ -40,7 +42,8 @@ WHERE typtype IN ('e', 'd', 'r') AND typowner = (SELECT oid FROM me) AND n.nspna
 
 def require_fit(admin: Connection[TupleRow], role: str) -> None:
     """Raise WrongRequestError for a superuser, and for one to whom the session's role can give nothing."""
-    row = admin.execute(_ROLE, [role]).fetchone()
+    right = "SET" if admin.info.server_version >= _SETTABLE_SINCE else "MEMBER"
+    row = admin.execute(_ROLE, [right, role]).fetchone()
     if row is not None and row[0]:
         raise WrongRequestError(
             f"The migration would run as '{role}', a superuser.",
@@ -51,7 +54,7 @@ def require_fit(admin: Connection[TupleRow], role: str) -> None:
         maker = admin.info.user
         raise WrongRequestError(
             f"The branch cannot be given to '{role}'.",
-            f"'{maker}' makes it, and is no member of '{role}' (or the server has no such role).",
+            f"'{maker}' makes it, and may not become '{role}' (or the server has no such role).",
             f'GRANT "{role}" TO "{maker}";',
         )
 

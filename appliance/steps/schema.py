@@ -113,6 +113,7 @@ def _create(context: StepContext, plan: Plan, target: TargetFacts) -> list[str]:
         collate=plan.source.collate,
         ctype=plan.source.ctype,
         locale=plan.source.locale,
+        icu_rules=plan.source.icu_rules,
     )
     with closing(context.connect_admin(target.connection)) as admin:
         try:

@@ -271,6 +271,8 @@ class Catalog(CatalogModel):
     ctype: str
     locale: str | None = None
     """The ICU or builtin locale, where the provider is one of them."""
+    icu_rules: str | None = None
+    """What the database changes in the order of an ICU locale, since PostgreSQL 16."""
     in_recovery: bool = False
     tables: tuple[Table, ...] = ()
     extensions: tuple[tuple[str, str], ...] = ()

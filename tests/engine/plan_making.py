@@ -84,7 +84,16 @@ def plan_as_is(  # noqa: PLR0917
     exclude: Collection[str],
 ) -> Plan:
     """The plan that copies tables as they are, in one shard."""
-    facts = {"database", "server_version", "encoding", "locale_provider", "collate", "ctype", "locale"}
+    facts = {
+        "database",
+        "server_version",
+        "encoding",
+        "locale_provider",
+        "collate",
+        "ctype",
+        "locale",
+        "icu_rules",
+    }
     return Plan(
         run_id=spec.run_id,
         workflow_id=spec.workflow.id,

@@ -16,9 +16,11 @@ from typing import Any
 
 import yaml
 
+from appliance.system.postgres_programs import PG_DUMP_VARIABLE, PG_RESTORE_VARIABLE
 from tests.engine.clusters import Cluster
 from tests.engine.ready_commands import WITHIN_S, run_command
 
+PROGRAM_VARIABLES = (PG_DUMP_VARIABLE, PG_RESTORE_VARIABLE)
 CANARY = "canary-value-4711"
 SHOP = f"""
 CREATE SCHEMA crm;
@@ -152,6 +154,7 @@ class Scenario:
             "LC_ALL": "C.UTF-8",
             "APPLIANCE_CONFIG_DIR": str(self.folder / "no-config"),
             "APPLIANCE_RUNTIME_DIR": str(self.runtime),
+            **{name: os.environ[name] for name in PROGRAM_VARIABLES if name in os.environ},
             **self.environment_changes,
         }
 

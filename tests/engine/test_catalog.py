@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +10,9 @@ import pytest
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.workflow.catalog import Catalog
 from tests.engine.clusters import Cluster
+from tests.engine.every_object import every_object_of
 from tests.engine.source_session import catalog_of, column_of, session, table_of
 
-EVERY_OBJECT = Path(__file__).parent / "every_object.sql"
 MORE = """
 CREATE TYPE public.pair AS (a integer, b crm.mood);
 CREATE DOMAIN public.short AS varchar(7);
@@ -60,7 +59,7 @@ GRANT SELECT (id, name) ON public.partly TO reader;
 @pytest.fixture(scope="module")
 def database(source: Cluster) -> Iterator[str]:
     source.create_database("everything")
-    source.sql("everything", EVERY_OBJECT.read_text())
+    source.sql("everything", every_object_of(source.major))
     for statement in MORE.split(";\n"):
         source.sql("everything", statement)
     source.sql("postgres", "ALTER DATABASE everything SET work_mem = '5MB'")

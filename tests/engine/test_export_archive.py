@@ -15,7 +15,7 @@ import pytest
 from appliance.exports.stored import Export, damage_of, list_exports
 from appliance.postgres.exporting.archive import compression_of, dump_command
 from appliance.postgres.plan import TableName
-from appliance.system.postgres_programs import PgDump
+from appliance.system.postgres_programs import PgDump, find_pg_dump
 from tests.engine.breakable_proxy import wait_until
 from tests.engine.clusters import SUPERUSER, program
 from tests.engine.scenario import CANARY, Scenario
@@ -51,16 +51,16 @@ def restored(scenario: Scenario, export: Export) -> Iterator[str]:
     scenario.target.create_database(name)
     try:
         assert archive.restore is not None
-        words = archive.restore.replace("DATABASE", name).split()
-        words[0] = program(scenario.target.major, words[0])
+        programs = Path(program(scenario.target.major, "pg_restore")).parent
         address = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
             "PGHOST": scenario.target.host,
             "PGPORT": str(scenario.target.port),
             "PGUSER": SUPERUSER,
             "PGPASSWORD": scenario.target.passwords[SUPERUSER],
         }
         done = subprocess.run(
-            words,
+            ["bash", "-o", "pipefail", "-c", archive.restore.replace("DATABASE", name)],
             cwd=export.folder,
             env={**os.environ, **address},
             capture_output=True,
@@ -88,7 +88,7 @@ def test_an_archive_restores_the_whole_twin_without_grants_and_without_what_is_o
         "crm.customer": 300,
         "public.invoice": 3000,
     }
-    assert archive.made_with == f"pg_dump {scenario.target.major}"
+    assert archive.made_with == f"pg_dump {find_pg_dump(scenario.target.major * 10000).major}"
     names = [file.file for file in archive.files]
     assert names == ["archive.dump"] if layout == "file" else "archive/toc.dat" in names
     modes = {oct(path.stat().st_mode & 0o777) for path in export.folder.rglob("*") if path.is_file()}

@@ -230,6 +230,16 @@ def of_a_kind(column_type: str) -> str:
     return named.get(column_type, column_type.replace(" precision", ""))
 
 
+def values_of(major: int, column_type: str) -> Sequence[str | None]:
+    """Those that a server of that major has: 14 is the first with multiranges, and with infinite numerics."""
+    values = VALUES[column_type]
+    if major >= 14:
+        return values
+    if "multirange" in column_type:
+        return ()
+    return [each for each in values if column_type != "numeric" or each not in {"Infinity", "-Infinity"}]
+
+
 def asked(name: str) -> list[dict[str, Any]]:
     """The parameters that a mask is tried with."""
     mask = MASKS[name]
@@ -304,8 +314,9 @@ def hold_against_its_description(
 
 @pytest.mark.parametrize(("name", "column_type"), PAIRS, ids=str)
 def test_a_mask_keeps_its_promises_over_the_hardest_values(lab: Lab, name: str, column_type: str) -> None:
-    for params in asked(name):
-        hold_against_its_description(lab, name, column_type, VALUES[column_type], params)
+    values = values_of(lab.cluster.major, column_type)
+    for params in asked(name) if values else ():
+        hold_against_its_description(lab, name, column_type, values, params)
 
 
 NEAR_MISSES = st.text(st.sampled_from("0123456789abcdefABCDEFxX :.-/@+()é🦊\\'\""), max_size=50)

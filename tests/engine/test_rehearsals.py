@@ -208,7 +208,7 @@ def test_a_migration_finds_its_roles_own_settings_and_none_of_ours(rig: Rig) -> 
 
 def test_nobody_else_may_open_the_branch(rig: Rig) -> None:
     def look(made: Made) -> Made:
-        opened = "SELECT has_database_privilege('pg_database_owner', %s, 'CONNECT'), datacl::text"
+        opened = "SELECT has_database_privilege('pg_monitor', %s, 'CONNECT'), datacl::text"
         found.extend(
             rig.stage.target.rows(
                 "postgres", opened + " FROM pg_database WHERE datname = %s", [made.branch.database.name] * 2

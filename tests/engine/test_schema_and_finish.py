@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +15,9 @@ from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.source.archive_contents import Entry
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import EngineRun
+from tests.engine.every_object import ROWS, every_object_of
 from tests.engine.schema_text import schema_text
 
-EVERY_OBJECT = (Path(__file__).parent / "every_object.sql").read_text()
-ROWS = (Path(__file__).parent / "every_object_rows.sql").read_text()
 SECRET = "sally.secret@example.com"
 
 StartRun = Callable[..., EngineRun]
@@ -27,7 +25,7 @@ StartRun = Callable[..., EngineRun]
 
 @pytest.fixture
 def every_object(source: Cluster, source_database: str) -> str:
-    source.sql(source_database, EVERY_OBJECT)
+    source.sql(source_database, every_object_of(source.major))
     source.sql(source_database, ROWS)
     return source_database
 

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import WrongRequestError
 from appliance.system.postgres_programs import PG_DUMP_VARIABLE, find_pg_dump
-from tests.engine.clusters import WHEEL_MAJOR, Cluster, Newer
+from tests.engine.clusters import Cluster, Newer
 from tests.engine.engine_run import EngineRun
+from tests.engine.every_object import ROWS, every_object_of
 from tests.engine.schema_text import restore_schema, schema_text
-from tests.engine.test_schema_and_finish import EVERY_OBJECT, ROWS
-
-READER = "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS"
-READER_AS_BEFORE = "REVOKE pg_read_all_data FROM reader; ALTER ROLE reader NOBYPASSRLS"
-"""Other tests of the same servers rely on a reader that may do less."""
-
-
-def every_object_of(major: int) -> str:
-    """A schema with every kind of object; the server of the Python package was built without ICU."""
-    if major != WHEEL_MAJOR:
-        return EVERY_OBJECT
-    return re.sub(r"\(provider = icu, [^)]*\)", "(provider = libc, locale = 'C.UTF-8')", EVERY_OBJECT)
 
 
 @pytest.fixture
@@ -48,7 +36,7 @@ def test_a_twin_on_another_major_has_the_schema_of_its_source(
         (source, newer_cluster) if direction == "to the newer" else (newer_cluster, target)
     )
     database = f"every_{twin_database}"
-    from_cluster.sql("postgres", READER)
+    from_cluster.let_read_all("reader")
     from_cluster.create_database(database)
     try:
         from_cluster.sql(database, every_object_of(newer_cluster.major))
@@ -76,14 +64,14 @@ def test_a_twin_on_another_major_has_the_schema_of_its_source(
         ):
             to_cluster.drop_database(name)
         from_cluster.drop_database(database)
-        from_cluster.sql("postgres", READER_AS_BEFORE)
+        from_cluster.let_read_no_more("reader")
 
 
 def test_what_an_older_target_does_not_understand_is_left_out_and_named(
     target: Cluster, newer_cluster: Cluster, twin_database: str, tmp_path: Path
 ) -> None:
     database = f"newer_{twin_database}"
-    newer_cluster.sql("postgres", READER)
+    newer_cluster.let_read_all("reader")
     newer_cluster.create_database(database)
     try:
         newer_cluster.sql(
@@ -97,11 +85,11 @@ def test_what_an_older_target_does_not_understand_is_left_out_and_named(
         run.plan_as_is()
         listed = {item.name: item.why for item in run.schema().not_carried}
         assert listed.keys() == {"public.only_in_17", "public.of_it"}
-        assert "a newer PostgreSQL does" in listed["public.only_in_17"]
+        assert "which the source's PostgreSQL does" in listed["public.only_in_17"]
         run.close()
     finally:
         newer_cluster.drop_database(database)
-        newer_cluster.sql("postgres", READER_AS_BEFORE)
+        newer_cluster.let_read_no_more("reader")
 
 
 def test_a_source_that_is_newer_than_every_pg_dump_says_what_to_install() -> None:

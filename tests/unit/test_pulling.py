@@ -124,12 +124,15 @@ def test_a_restore_is_followed_by_rows_and_objects() -> None:
     items = items_of(
         [
             "; Archive created at 2026-11-28",
+            ";     Dumped from database version: 13.23 (Debian 13.23-1)",
+            ";     Dumped by pg_dump version: 18.6",
             "3; 3079 16500 EXTENSION - citext ",
             "215; 1259 16386 TABLE public customer owner",
             "3345; 0 16386 TABLE DATA public customer owner",
         ]
     )
     assert (items.count, items.tables, items.extensions) == (3, {"3345": "public.customer"}, ("citext",))
+    assert items.server == 13
     state = RestoreState(items, {"public.customer": 500})
     for line in (
         "pg_restore: processing item 215 TABLE customer",

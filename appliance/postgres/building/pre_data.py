@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.building.forced_row_security import lift_forced_row_security
 from appliance.postgres.building.function_advice import function_advice, may_be_advised
+from appliance.postgres.building.newer_clauses import without_unknown
 from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
@@ -91,7 +92,7 @@ def load_pre_data(
     with _loading(connection):
         ledger.create(connection)
         if not public_schema:
-            _drop_public_schema(connection)
+            notes += _drop_public_schema(connection)
     for start in range(0, len(entries), BATCH):
         batch = [each for each in entries[start : start + BATCH] if not refused.takes_along(each)]
         functions = [each for each in entries[: start + BATCH] if each.kind == "FUNCTION"]
@@ -214,13 +215,6 @@ def _load_batch(
     return notes
 
 
-_VERSIONS = re.compile(
-    r";?\nALTER [^\n]* ALTER COLUMN [^\n]* SET \(pg_attver='?\d+'?\)"
-    r"|, pg_attver='?\d+'?|pg_attver='?\d+'?, "
-)
-"""A mark that minor releases from November 2026 on give columns; a server before them does not know it."""
-
-
 def _statements(entry: Entry) -> bytes:
     statements = entry.sql.encode("utf-8", "surrogateescape") + b";\n"
     # An extension's script may leave its session with a path of its own (postgis_topology does).
@@ -260,9 +254,11 @@ def _try(
             raise
         connection.execute("ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object")
         said = error.diag.message_primary or ""
-        if _VERSIONS.search(entry.sql) and "pg_attver" in said:
-            plain = entry.model_copy(update={"sql": _VERSIONS.sub("", entry.sql)})
+        if (simpler := without_unknown(entry, said)) is not None:
+            plain, lacking = simpler
             _try(connection, plain, refused, settings, functions, path=path)
+            if lacking is not None:
+                refused.note_lacking(plain, lacking)
             return
         if entry.access_method is not None and "default_table_access_method" in said:
             refused.note_ordinary(entry)
@@ -299,7 +295,16 @@ def _load(
     return []
 
 
-def _drop_public_schema(connection: Connection[TupleRow]) -> None:
-    """A source that dropped its public schema gets a twin without one, where the role may drop it."""
-    with contextlib.suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
-        connection.execute("DROP SCHEMA IF EXISTS public")
+def _drop_public_schema(connection: Connection[TupleRow]) -> list[str]:
+    """A source that dropped its public schema gets a twin without one, where the role may drop it.
+
+    Before PostgreSQL 15 it is a superuser's, and not of the database's owner.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("DROP SCHEMA IF EXISTS public")
+    except psycopg.errors.InsufficientPrivilege:
+        return [
+            "The twin has a schema public, which the source lacks: on the target its role may not drop it."
+        ]
+    return []

@@ -37,10 +37,15 @@ class RefusedObjects:
         self._gone: dict[int, Entry] = {}
         self._root: dict[int, int] = {}
         self._ordinary: dict[str, list[str]] = {}
+        self._lacking: dict[str, list[Entry]] = {}
 
     def note_ordinary(self, entry: Entry) -> None:
         """A table is made as PostgreSQL's own tables are: the server does not have its access method."""
         self._ordinary.setdefault(entry.access_method or "", []).append(_name(entry))
+
+    def note_lacking(self, entry: Entry, what: str) -> None:
+        """An object is made without a clause that the server does not know."""
+        self._lacking.setdefault(what, []).append(entry)
 
     def refuse(self, entry: Entry, error: psycopg.Error, advice: str | None = None) -> None:
         """Leave out an entry that the server did not make. Raises ApplianceError where that cannot be.
@@ -123,6 +128,14 @@ class RefusedObjects:
                 f" {', '.join(names[:_SHOWN])}{more}."
                 f" The target does not have their access method {method}."
             )
+        for what, entries in self._lacking.items():
+            made = [entry.label for entry in entries if entry.dump_id not in self._gone]
+            more = f" and {len(made) - _SHOWN} more" if len(made) > _SHOWN else ""
+            if made:
+                found.append(
+                    f"In the twin these lack {what}, which the target does not know:"
+                    f" {', '.join(made[:_SHOWN])}{more}."
+                )
         return found
 
     def _holds_rows(self, entry: Entry) -> bool:
@@ -149,7 +162,7 @@ def not_loaded(entry: Entry, error: psycopg.Error) -> ApplianceError:
         return WorkFailedError(
             failure.what,
             f"It needs something that this target does not have or understand. (SQLSTATE {error.sqlstate})",
-            "Use a target of the source's major version or newer, or drop the object in the source.",
+            "Use a target of the source's own major version, or drop the object in the source.",
             sqlstate=error.sqlstate,
         )
     return failure
@@ -157,7 +170,7 @@ def not_loaded(entry: Entry, error: psycopg.Error) -> ApplianceError:
 
 _REASONS = {
     "42501": "its role may not",
-    "42601": "it does not understand the definition, which a newer PostgreSQL does",
+    "42601": "it does not understand the definition, which the source's PostgreSQL does",
     "42704": "something that it names is not there",
     "42883": "a function or operator that it calls is not there",
     "42725": "several functions or operators fit one that it calls",

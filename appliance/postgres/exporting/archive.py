@@ -37,6 +37,7 @@ Layout = Literal["file", "folder"]
 ARCHIVE_FILE = "archive.dump"
 ARCHIVE_FOLDER = "archive"
 _ZSTD_SINCE = 16
+_TRANSACTION_TIMEOUT_SINCE = 17
 _LOOK_EVERY_S = 0.25
 _WORDS_MAX = 64 * 1024
 _NO_SUPPORT = "does not support compression"
@@ -80,9 +81,18 @@ def dump_command(
     ]
 
 
-def restore_command(layout: Layout) -> str:
-    """What a person types beside the manifest, with an empty database of their own."""
+def restore_command(layout: Layout, program: PgDump, server_version: int) -> str:
+    """What a person types beside the manifest, with an empty database on a server of that version.
+
+    A pg_restore as new as ``program`` may begin with a setting that such a server does not know. Were that
+    ignored, everything else that fails would be, too.
+    """
     where = ARCHIVE_FILE if layout == "file" else ARCHIVE_FOLDER
+    major = server_version // 10000
+    if program.major >= _TRANSACTION_TIMEOUT_SINCE > major:
+        without = "sed '1,/^SET transaction_timeout/{/^SET transaction_timeout/d;}'"
+        into = "psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname=DATABASE"
+        return f"pg_restore --no-owner --file=- {where} | {without} | {into}"
     return f"pg_restore --no-owner --exit-on-error --jobs=4 --dbname=DATABASE {where}"
 
 
@@ -129,7 +139,7 @@ def write_archive(
         compression=compression,
         tables=tuple(tables),
         files=tuple(ExportedFile(file=each.name, bytes=each.bytes, sha256=each.sha256) for each in written),
-        restore=restore_command(layout),
+        restore=restore_command(layout, program, database.session.info.server_version),
         made_with=f"pg_dump {program.major}",
     )
 

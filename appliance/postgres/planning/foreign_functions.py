@@ -30,39 +30,44 @@ WITH RECURSIVE wanted AS (
         UNION ALL SELECT a.atttypid FROM pg_attribute AS a
                   WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
     ) AS made WHERE made.oid <> 0
-), object (place, classid, objid, in_source, in_twin) AS (
-    SELECT 'the index ' || i.indexrelid::regclass, 'pg_class'::regclass, i.indexrelid, true, true
+), object (place, classid, objid, objsubid, in_source, in_twin) AS (
+    SELECT 'the index ' || i.indexrelid::regclass, 'pg_class'::regclass, i.indexrelid, 0, true, true
     FROM wanted JOIN pg_index AS i ON i.indrelid = wanted.oid
     UNION ALL
-    SELECT 'the partition key of ' || oid::regclass, 'pg_class'::regclass, oid, true, true FROM wanted
+    SELECT 'the partition key of ' || oid::regclass, 'pg_class'::regclass, oid, 0, true, true FROM wanted
     UNION ALL
-    SELECT 'the statistics ' || quote_ident(s.stxname), 'pg_statistic_ext'::regclass, s.oid, true, true
+    SELECT 'the statistics ' || quote_ident(s.stxname), 'pg_statistic_ext'::regclass, s.oid, 0, true, true
     FROM wanted JOIN pg_statistic_ext AS s ON s.stxrelid = wanted.oid
     UNION ALL
     SELECT 'the column ' || quote_ident(a.attname) || ' of ' || a.attrelid::regclass,
-           'pg_attrdef'::regclass, d.oid, a.attgenerated = 'v', true
+           'pg_attrdef'::regclass, d.oid, 0, a.attgenerated = 'v', true
     FROM wanted JOIN pg_attrdef AS d ON d.adrelid = wanted.oid
     JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
     UNION ALL
+    -- Before 15 a generated column needs the functions itself, not its expression.
+    SELECT 'the column ' || quote_ident(a.attname) || ' of ' || a.attrelid::regclass,
+           'pg_class'::regclass, a.attrelid, a.attnum, a.attgenerated = 'v', true
+    FROM wanted JOIN pg_attribute AS a ON a.attrelid = wanted.oid AND a.attgenerated <> ''
+    UNION ALL
     SELECT 'the check ' || quote_ident(k.conname) || ' of ' || k.conrelid::regclass,
-           'pg_constraint'::regclass, k.oid, false, true
+           'pg_constraint'::regclass, k.oid, 0, false, true
     FROM wanted JOIN pg_constraint AS k ON k.conrelid = wanted.oid AND k.contype = 'c'
     UNION ALL
     SELECT 'the check ' || quote_ident(k.conname) || ' of ' || k.contypid::regtype,
-           'pg_constraint'::regclass, k.oid, false, true
+           'pg_constraint'::regclass, k.oid, 0, false, true
     FROM types JOIN pg_constraint AS k ON k.contypid = types.oid AND k.contype = 'c'
     UNION ALL
-    SELECT DISTINCT 'the view ' || r.ev_class::regclass, 'pg_rewrite'::regclass, r.oid, false, true
+    SELECT DISTINCT 'the view ' || r.ev_class::regclass, 'pg_rewrite'::regclass, r.oid, 0, false, true
     FROM wanted JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = wanted.oid
         AND d.classid = 'pg_rewrite'::regclass
     JOIN pg_rewrite AS r ON r.oid = d.objid AND r.ev_type = '1'
 ), called (place, function, in_source, in_twin) AS (
     SELECT o.place, d.refobjid, o.in_source, o.in_twin FROM object AS o
-    JOIN pg_depend AS d ON d.classid = o.classid AND d.objid = o.objid
+    JOIN pg_depend AS d ON d.classid = o.classid AND d.objid = o.objid AND d.objsubid = o.objsubid
         AND d.refclassid = 'pg_proc'::regclass
     UNION
     SELECT o.place, op.oprcode::oid, o.in_source, o.in_twin FROM object AS o
-    JOIN pg_depend AS d ON d.classid = o.classid AND d.objid = o.objid
+    JOIN pg_depend AS d ON d.classid = o.classid AND d.objid = o.objid AND d.objsubid = o.objsubid
         AND d.refclassid = 'pg_operator'::regclass
     JOIN pg_operator AS op ON op.oid = d.refobjid
     UNION

@@ -168,6 +168,7 @@ def source_facts(connection: str, catalog: Catalog, settings: DefinitionSettings
         collate=catalog.collate,
         ctype=catalog.ctype,
         locale=catalog.locale,
+        icu_rules=catalog.icu_rules,
         extensions=catalog.extensions,
         in_recovery=catalog.in_recovery,
         settings=settings,

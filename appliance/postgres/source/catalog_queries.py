@@ -7,7 +7,7 @@ DATABASE = """
 SELECT current_database(), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
        current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('block_size')::int,
        to_jsonb(d) ->> 'datlocprovider',
-       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), to_jsonb(d) ->> 'daticurules'
 FROM pg_database AS d WHERE d.datname = current_database()
 """
 
@@ -262,14 +262,22 @@ WHERE p.partstrat = 'h' AND (p.partexprs IS NOT NULL OR EXISTS (
     SELECT FROM pg_collation AS c WHERE c.oid = ANY (p.partcollation::oid[]) AND NOT c.collisdeterministic))
 """
 
-# Which columns the expression of a generated column reads.
+# Which columns the expression of a generated column reads. Up to PostgreSQL 14 the column itself depends on
+# them, then its expression does.
 GENERATED_FROM = """
 SELECT g.adrelid, g.adnum, a.attname
 FROM pg_attrdef AS g
 JOIN pg_attribute AS own ON own.attrelid = g.adrelid AND own.attnum = g.adnum AND own.attgenerated <> ''
-JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = g.oid
-    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = g.adrelid AND d.refobjsubid > 0
-JOIN pg_attribute AS a ON a.attrelid = g.adrelid AND a.attnum = d.refobjsubid AND a.attnum <> g.adnum
+CROSS JOIN LATERAL (
+    SELECT d.refobjsubid AS number FROM pg_depend AS d
+    WHERE d.classid = 'pg_attrdef'::regclass AND d.objid = g.oid
+        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = g.adrelid AND d.refobjsubid > 0
+    UNION
+    SELECT d.refobjsubid FROM pg_depend AS d
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = g.adrelid AND d.objsubid = g.adnum
+        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = g.adrelid AND d.refobjsubid > 0
+) AS needed
+JOIN pg_attribute AS a ON a.attrelid = g.adrelid AND a.attnum = needed.number AND a.attnum <> g.adnum
 WHERE g.adrelid = ANY (%s)
 ORDER BY g.adrelid, g.adnum, a.attnum
 """

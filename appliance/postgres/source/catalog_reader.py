@@ -73,7 +73,7 @@ def _measured(table: Table, size: int, whole: int, block: int) -> dict[str, int]
 def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
     database = connection.execute(catalog_queries.DATABASE).fetchone()
     assert database is not None  # noqa: S101
-    name, encoding, collate, ctype, version, in_recovery, block, provider, locale = database
+    name, encoding, collate, ctype, version, in_recovery, block, provider, locale, rules = database
     hypertables, sharded = read_hypertables(connection), read_sharded(connection)
     rows = [row for row in connection.execute(catalog_queries.TABLES) if row[0] not in hypertables.kept]
     oids = [row[0] for row in rows]
@@ -140,6 +140,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
         collate=collate or "",
         ctype=ctype or "",
         locale=locale,
+        icu_rules=rules,
         in_recovery=in_recovery,
         tables=tables,
         extensions=tuple((name, version) for name, version in connection.execute(catalog_queries.EXTENSIONS)),

@@ -165,7 +165,8 @@ SELECT l.classid::bigint, l.objid::bigint, l.thing, l.why, l.seed, i.type, i.ide
     c.relname::text, c.relkind::text,
     (l.classid = 'pg_collation'::regclass AND l.objid < 16384) OR EXISTS (
         SELECT FROM pg_depend AS d JOIN gone AS w ON w.classid = d.refclassid AND w.objid = d.refobjid
-        WHERE d.classid = l.classid AND d.objid = l.objid AND d.deptype IN ('a', 'i', 'e', 'P', 'S'))
+        WHERE d.classid = l.classid AND d.objid = l.objid AND d.objsubid = 0
+            AND d.deptype IN ('a', 'i', 'e', 'P', 'S'))
         OR NOT k.conislocal AS part,
     k.schema_name::text, k.table_name::text, quote_ident(k.conname), pg_get_constraintdef(k.oid)
 FROM listed AS l CROSS JOIN LATERAL pg_identify_object(l.classid, l.objid, 0) AS i

@@ -48,8 +48,9 @@ SELECT w.place, a.attname::text, pg_get_expr(d.adbin, d.adrelid), format_type(a.
           AND (r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
                OR r.classid = 'pg_class'::regclass AND r.objid = w.oid AND r.objsubid = a.attnum)),
     a.attnotnull, t.typtype = 'd' OR EXISTS (
-        SELECT FROM pg_depend AS r WHERE r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
-        AND r.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)),
+        SELECT FROM pg_depend AS r WHERE r.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+        AND (r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
+             OR r.classid = 'pg_class'::regclass AND r.objid = w.oid AND r.objsubid = a.attnum)),
     CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 4
         THEN a.atttypmod - 4 END
 FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid AND a.attgenerated <> ''

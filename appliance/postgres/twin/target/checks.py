@@ -25,7 +25,7 @@ from appliance.postgres.twin.target.abilities import read_abilities
 from appliance.postgres.twin.target.extension_trial import try_extensions
 from appliance.postgres.twin.target.libxml import reads_xml
 from appliance.postgres.twin.target.locale import LocaleSettings, predict_locale
-from appliance.postgres.twin.target.warnings import other_versions, target_warnings
+from appliance.postgres.twin.target.warnings import infinite_numerics, other_versions, target_warnings
 from appliance.postgres.twin.template_copy import can_clone
 from appliance.postgres.twin.unchecked_keys import unchecked_keys
 from appliance.workflow.catalog import Catalog, NotCarried
@@ -153,6 +153,7 @@ def check_target(
         warnings=(
             *([powerful.what] if powerful else []),
             *target_warnings(admin, names, catalog),
+            *infinite_numerics(admin, catalog, selected),
             *(f"leave_out names `{each}`, which the source does not have." for each in left_behind.unknown),
         ),
     )
@@ -180,6 +181,7 @@ def wanted_locale(catalog: Catalog) -> LocaleSettings:
         collate=catalog.collate,
         ctype=catalog.ctype,
         locale=catalog.locale,
+        icu_rules=catalog.icu_rules,
     )
 
 

@@ -10,6 +10,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 _PLAIN_LOCALES = {"C", "POSIX"}
+_RULES_SINCE = 160000
 _LIBC_NAME = re.compile(r"([a-z]{2,3})(?:_([A-Z]{2}))?(?:\.[\w-]+)?(?:@\w+)?")
 
 
@@ -24,6 +25,8 @@ class LocaleSettings:
     ctype: str
     locale: str | None = None
     """The ICU or builtin locale."""
+    icu_rules: str | None = None
+    """What changes the order of an ICU locale."""
 
     def options(self, server_version: int) -> str:
         """For CREATE DATABASE on a server of that version."""
@@ -32,6 +35,8 @@ class LocaleSettings:
             chosen["LOCALE_PROVIDER"] = self.provider
             if self.provider == "icu":
                 chosen["ICU_LOCALE"] = self.locale or "und"
+                if self.icu_rules is not None:
+                    chosen["ICU_RULES"] = self.icu_rules
             if self.provider == "builtin":
                 chosen["BUILTIN_LOCALE"] = self.locale or "C"
         return " ".join(f"{key} {_literal(value)}" for key, value in chosen.items())
@@ -40,7 +45,8 @@ class LocaleSettings:
         if self.provider == "libc":
             same = self.collate == self.ctype
             return self.collate if same else f"{self.collate} (LC_CTYPE {self.ctype})"
-        return f"{self.provider} locale {self.locale}"
+        rules = " with rules of its own" if self.icu_rules is not None else ""
+        return f"{self.provider} locale {self.locale}{rules}"
 
 
 def locale_attempts(
@@ -87,6 +93,8 @@ def predict_locale(admin: Connection[TupleRow], wanted: LocaleSettings) -> tuple
 
 def _candidates(admin: Connection[TupleRow], wanted: LocaleSettings) -> Iterator[LocaleSettings]:
     yield wanted
+    wanted = replace(wanted, icu_rules=None)
+    yield wanted
     libc = replace(wanted, provider="libc", locale=None)
     if wanted.provider == "icu":
         # An ICU database on a machine without the libc locale that stands beside it.
@@ -110,6 +118,8 @@ def _candidates(admin: Connection[TupleRow], wanted: LocaleSettings) -> Iterator
 def _possible(settings: LocaleSettings, version: int) -> bool:
     in_utf8 = any(_spell(name).endswith(".utf8") for name in (settings.collate, settings.ctype))
     if in_utf8 and settings.encoding != "UTF8":
+        return False
+    if settings.icu_rules is not None and version < _RULES_SINCE:
         return False
     return settings.provider == "libc" or version >= {"icu": 150000, "builtin": 170000}[settings.provider]
 
