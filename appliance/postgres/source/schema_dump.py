@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
+from appliance.postgres.sessions.connect import SESSION_SETTINGS
 from appliance.postgres.source.archive_contents import Entry, read_archive
 from appliance.postgres.source.trigger_states import after_their_triggers
 from appliance.postgres.source.unsupported_objects import LeftCheck
@@ -31,6 +32,10 @@ _NEVER = {
 }  # fmt: skip
 # Settings of the session that loads: ours are set by the session that loads.
 _SETTINGS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
+# How definitions are written follows what a database or role has set: they are loaded under ours.
+_WRITTEN_AS_OURS = " ".join(
+    f"-c {name}={SESSION_SETTINGS[name]}" for name in ("standard_conforming_strings", "quote_all_identifiers")
+)
 # Entries that are about another one, and go where that goes. All others have a catalog row of their own.
 _PARTS = {"COMMENT", "TABLE ATTACH", "INDEX ATTACH", "ROW SECURITY", "SEQUENCE OWNED BY"}
 
@@ -59,7 +64,7 @@ def dump_schema(
     ]
     if program.major >= 18:
         command.append("--no-statistics")
-    base = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
+    base = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "PGOPTIONS": _WRITTEN_AS_OURS}
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603
             command,
