@@ -23,6 +23,8 @@ Relation = tuple[str, str]
 Masks = dict[Relation, dict[str, str]]
 """The mask of each column whose values are not the source's."""
 
+Columns = dict[Relation, set[str]]
+
 NAME = r'(?:"(?:[^"]|"")+"|[^\s".(),]+)'
 _COLUMNS = rf"{NAME}(?:, {NAME})*"
 FOREIGN_KEY = re.compile(
@@ -69,6 +71,19 @@ def masks_of(plan: Plan, generated: Mapping[Relation, Mapping[str, Iterable[str]
         for name, needs in columns.items():
             if of_needs := [masks[each] for each in needs if each in masks]:
                 masks[name] = " and ".join(sorted(set(of_needs)))
+    return found
+
+
+def meeting_of(plan: Plan, generated: Mapping[Relation, Mapping[str, Iterable[str]]]) -> Columns:
+    """The columns, of the same tables, in which masked values may be equal where the source's are not."""
+    found: Columns = {}
+    for table in plan.tables:
+        names = {column.name for column in table.masked_columns if not column.preserves_distinct}
+        for each in (table, table.root):
+            if each is not None:
+                found.setdefault((each.schema_name, each.name), set()).update(names)
+    for relation, masks in masks_of(plan, generated).items():
+        found[relation] |= masks.keys() & generated.get(relation, {}).keys()
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -51,6 +51,8 @@ class Building:
     masks: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     """The mask of each masked column, by table: what is said of a constraint that does not hold depends on
     them."""
+    meeting: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
+    """Of those, the columns in which it may make values equal that were not."""
     unchecked: list[str] = field(default_factory=list)
     """Foreign keys and checks, as ``table name``, that were added and then did not hold."""
     absent: set[str] = field(default_factory=set)
@@ -104,7 +106,7 @@ class MadeObject:
             if self._not_found(error, "is not in the twin"):
                 self.building.absent.add(self.key)
                 return
-            if error.sqlstate not in {"23505", "23P01"} or self._touched():
+            if not self._rows_are_at_fault(error):
                 raise self._failure(error) from None
             if error.sqlstate == "23505":
                 count = doubles(session, self.entry, self.settings)
@@ -112,9 +114,16 @@ class MadeObject:
             else:
                 said = "some of them exclude each other"
             self.building.absent.add(self.key)
+            apart = ", which its masks keep apart," if self._touched() else ""
             self.building.notes.append(
-                f"The {self.entry.label} is not in the twin: the source's own rows break it ({said})."
+                f"The {self.entry.label} is not in the twin: the source's own rows{apart} break it ({said})."
             )
+
+    def _rows_are_at_fault(self, error: psycopg.Error) -> bool:
+        """Whether the source's own rows do not let it be: a mask that keeps values apart makes none equal."""
+        if error.sqlstate == "23505":
+            return not self._names_any_of(self.building.meeting)
+        return error.sqlstate == "23P01" and not self._touched()
 
     def reference(self, session: Session, *, statement: bytes, unchecked: bytes | None = None) -> None:
         """Add a foreign key; where its rows do not let it be, ``unchecked``, for new rows only."""
@@ -198,9 +207,10 @@ class MadeObject:
         """Whether a mask replaces what the object compares."""
         if self.foreign_key is not None:
             return touched_key(self.foreign_key, table_of(self.foreign_key), self.building.masks)
-        return any(
-            touched(self.entry.sql, table, self.building.masks.get(table, ())) for table in self.tables
-        )
+        return self._names_any_of(self.building.masks)
+
+    def _names_any_of(self, columns: Mapping[tuple[str, str], Iterable[str]]) -> bool:
+        return any(touched(self.entry.sql, table, columns.get(table, ())) for table in self.tables)
 
     def _failure(self, error: psycopg.Error) -> ApplianceError:
         what = f"The twin could not be given the {self.entry.label}."

@@ -1,0 +1,124 @@
+"""Sources whose settings, catalogs or rows are odd: the twin has them, or the run says why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.scenario import Scenario
+from tests.engine.test_as_in_source import run_of
+
+BACKSLASHES = r"""
+CREATE TABLE t (id int PRIMARY KEY, name text CHECK (name <> 'a\b'),
+    g text GENERATED ALWAYS AS (name || '\n') STORED);
+CREATE VIEW v AS SELECT id FROM t WHERE name ~ '^\w+\\$';
+INSERT INTO t (id, name) VALUES (1, 'Zoe\');
+GRANT SELECT ON t TO reader;
+"""
+
+
+def test_literals_mean_the_same_where_the_database_reads_backslashes_as_escapes(scenario: Scenario) -> None:
+    settings = "".join(
+        f"ALTER DATABASE {scenario.source_database} SET {each};"
+        for each in ("standard_conforming_strings = off", "quote_all_identifiers = on")
+    )
+    ended = run_of(scenario, BACKSLASHES + settings)
+    assert ended.code == 0, ended.text
+    plainly = "SET standard_conforming_strings = on; SET quote_all_identifiers = off"
+    asked = "SELECT (SELECT g FROM t), (SELECT id FROM v), pg_get_viewdef('v'::regclass)"
+    with (
+        scenario.source.connect(scenario.source_database) as source,
+        scenario.target.connect(scenario.twin) as twin,
+    ):
+        source.execute(plainly)
+        expected = source.execute(asked).fetchone()
+        assert twin.execute(asked).fetchone() == expected
+    assert expected is not None and expected[:2] == ("Zoe\\\\n", 1)
+
+
+def test_a_table_that_refers_to_one_of_an_extension_is_planned_with_masks(scenario: Scenario) -> None:
+    script = (
+        "CREATE EXTENSION hstore; CREATE TABLE kind (id int PRIMARY KEY); INSERT INTO kind VALUES (1);"
+        "ALTER EXTENSION hstore ADD TABLE kind; CREATE TABLE t (id int PRIMARY KEY, kind int REFERENCES kind,"
+        " email text); INSERT INTO t VALUES (1, 1, 'zoe@corp.test'); GRANT SELECT ON t TO reader"
+    )
+    ended = run_of(scenario, script, masks={"*.*.email": "email"})
+    assert ended.code == 0, ended.text
+    assert scenario.twin_rows("SELECT id, kind FROM t") == [(1, 1)]
+
+
+def test_a_child_may_hold_null_where_its_parent_may_not(scenario: Scenario) -> None:
+    script = (
+        "CREATE TABLE p (id int NOT NULL, n int NOT NULL, name text NOT NULL);"
+        "CREATE TABLE c () INHERITS (p); CREATE TABLE g () INHERITS (c); CREATE TABLE other () INHERITS (p);"
+        "ALTER TABLE ONLY c ALTER n DROP NOT NULL, ALTER name DROP NOT NULL; INSERT INTO c VALUES (1);"
+        "INSERT INTO g VALUES (2, 2, 'Zoe'); GRANT SELECT ON p, c, g, other TO reader"
+    )
+    ended = run_of(scenario, script)
+    assert ended.code == 0, ended.text
+    columns = (
+        "SELECT attrelid::regclass::text, attname::text FROM pg_attribute WHERE attnotnull AND attnum > 0"
+        " AND attrelid::regclass::text IN ('p', 'c', 'g', 'other') ORDER BY 1, 2"
+    )
+    assert scenario.twin_rows(columns) == scenario.source_rows(columns)
+    assert scenario.twin_rows("SELECT id, n, name FROM ONLY c") == [(1, None, None)]
+
+
+BROKEN_BEHIND_THE_SERVERS_BACK = {
+    "a NULL where none may be": (
+        "CREATE TABLE t (id int PRIMARY KEY, name text, note text NOT NULL);"
+        "INSERT INTO t VALUES (1, 'Zoe', '');"
+        "UPDATE pg_attribute SET attnotnull = false WHERE attrelid = 't'::regclass AND attname = 'note';"
+        "UPDATE t SET note = NULL;"
+        "UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 't'::regclass AND attname = 'note';",
+        "Column: note.",
+    ),
+    "a NULL in a masked column": (
+        "CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL); INSERT INTO t VALUES (1, 'Zoe');"
+        "UPDATE pg_attribute SET attnotnull = false WHERE attrelid = 't'::regclass AND attname = 'name';"
+        "UPDATE t SET name = NULL;"
+        "UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 't'::regclass AND attname = 'name';",
+        "Column: name.",
+    ),
+    "a row outside its partition": (
+        "CREATE TABLE p (n int, name text) PARTITION BY RANGE (n); CREATE TABLE t (n int, name text);"
+        "INSERT INTO t VALUES (99, 'Zoe');"
+        "ALTER TABLE t ADD CHECK (n IS NOT NULL AND n >= 0 AND n < 9) NOT VALID;"
+        "UPDATE pg_constraint SET convalidated = true WHERE conrelid = 't'::regclass;"
+        "ALTER TABLE p ATTACH PARTITION t FOR VALUES FROM (0) TO (9); GRANT SELECT ON p TO reader;",
+        "A row fits no partition.",
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_BEHIND_THE_SERVERS_BACK)
+def test_rows_that_the_source_should_not_have_are_not_laid_on_a_mask(scenario: Scenario, broken: str) -> None:
+    script, said = BROKEN_BEHIND_THE_SERVERS_BACK[broken]
+    ended = run_of(scenario, f"{script} GRANT SELECT ON t TO reader", masks={"*.*.name": "full_name"})
+    assert ended.code == 1, ended.text
+    assert said in ended.text
+    assert "No mask does this: the source's own rows are so." in ended.text
+
+
+def test_a_masked_key_that_the_sources_own_rows_break_is_left_out_with_their_number(
+    scenario: Scenario,
+) -> None:
+    named = "WHERE indrelid = 't'::regclass"
+    script = (
+        "CREATE TABLE t (code text PRIMARY KEY, n int); CREATE TABLE r (code text REFERENCES t);"
+        "INSERT INTO t SELECT 'c' || i, i FROM generate_series(1, 9) AS i; INSERT INTO r VALUES ('c1');"
+        f"UPDATE pg_index SET indisready = false, indislive = false {named}; GRANT SELECT ON t, r TO reader"
+    )
+    masks = {"public.t.code": "hash", "public.r.code": "hash"}
+    run_of(scenario, script, tables={"include": ["nothing.*"]})
+    scenario.source.sql(scenario.source_database, "INSERT INTO t VALUES ('c1', 10), ('c2', 11)")
+    scenario.source.sql(
+        scenario.source_database, f"UPDATE pg_index SET indisready = true, indislive = true {named}"
+    )
+    scenario.workflow |= {"tables": {"include": ["public.*"]}, "masks": masks}
+    ended = scenario.run()
+    assert ended.code == 0, ended.text
+    assert (
+        "t_pkey is not in the twin: the source's own rows, which its masks keep apart, break it" in ended.text
+    )
+    assert "rows with a value that another one has too: 2" in ended.text
+    assert scenario.twin_rows("SELECT count(*), count(DISTINCT code) FROM t") == [(11, 9)]
