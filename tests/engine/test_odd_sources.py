@@ -122,3 +122,52 @@ def test_a_masked_key_that_the_sources_own_rows_break_is_left_out_with_their_num
     )
     assert "rows with a value that another one has too: 2" in ended.text
     assert scenario.twin_rows("SELECT count(*), count(DISTINCT code) FROM t") == [(11, 9)]
+
+
+OF_NO_ENCODING = """
+CREATE TABLE t (id int PRIMARY KEY, email text, name text CHECK (name <> '\xfc'), note text DEFAULT '\xf6');
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN -- f\xfcr alle\n RETURN NULL; END';
+CREATE TRIGGER g AFTER UPDATE ON t FOR EACH ROW WHEN (new.name = '\xe9') EXECUTE FUNCTION f('\xe8');
+CREATE UNIQUE INDEX i ON t (id) WHERE name <> '\xe0'; CREATE VIEW v AS SELECT name || '\xdf' AS name FROM t;
+CREATE TYPE e AS ENUM ('\xe4', 'b'); CREATE TABLE kinds (e e PRIMARY KEY);
+CREATE TABLE p (k text) PARTITION BY LIST (k); CREATE TABLE p1 PARTITION OF p FOR VALUES IN ('\xe5');
+COMMENT ON TABLE t IS '\xe1'; COMMENT ON CONSTRAINT t_name_check ON t IS '\xe2';
+INSERT INTO t VALUES (1, 'zo\xeb@corp.test', 'Zo\xeb');
+INSERT INTO kinds VALUES ('\xe4'); INSERT INTO p VALUES ('\xe5');
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+"""
+DEFINITIONS_AS_BYTES = """
+SELECT encode(convert_to(d, 'SQL_ASCII'), 'hex') FROM (
+    SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT definition FROM pg_views WHERE schemaname = 'public'
+    UNION ALL SELECT prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT enumlabel::text FROM pg_enum
+    UNION ALL SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition
+    UNION ALL SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
+    UNION ALL SELECT description FROM pg_description WHERE objoid >= 16384
+    UNION ALL SELECT e::text FROM kinds UNION ALL SELECT k FROM p UNION ALL SELECT note FROM t
+) AS found (d) ORDER BY 1
+"""
+
+
+def test_definitions_of_a_database_without_an_encoding_are_the_same_bytes(
+    scenario: Scenario, source_database: str
+) -> None:
+    source = scenario.source
+    source.drop_database(source_database)
+    source.create_database(source_database, "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    with source.connect(source_database) as session:
+        session.execute("SET client_encoding = 'SQL_ASCII'")
+        session.execute(OF_NO_ENCODING.encode("latin-1"))
+    scenario.workflow |= {
+        "tables": {"include": ["public.*"]},
+        "masks": {"public.t.email": "email", "public.t.name": "full_name"},
+        "keep": ["*.*.*"],
+    }
+    ended = scenario.run()
+    assert ended.code == 0, ended.text
+    expected = scenario.source_rows(DEFINITIONS_AS_BYTES)
+    assert len(expected) > 15
+    assert scenario.twin_rows(DEFINITIONS_AS_BYTES) == expected

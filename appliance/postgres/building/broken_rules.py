@@ -14,6 +14,7 @@ import psycopg
 
 from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.errors import retry_can_help
+from appliance.postgres.no_encoding import bytes_of
 from appliance.postgres.plan import Plan, Settings
 from appliance.postgres.sessions.parallel_jobs import Session
 from appliance.postgres.source.archive_contents import Entry
@@ -217,7 +218,7 @@ def _count(session: Session, query: str, settings: Settings) -> int | None:
     try:
         with session.transaction():
             session.execute(set_as_in_source(settings, "evaluate").encode() or b"SELECT 1")
-            row = session.execute(query.encode("utf-8", "surrogateescape")).fetchone()
+            row = session.execute(bytes_of(query)).fetchone()
     except psycopg.Error as error:
         if retry_can_help(error):
             raise

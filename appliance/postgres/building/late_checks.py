@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.copying import ledger
 from appliance.postgres.identifiers import quoted
+from appliance.postgres.no_encoding import bytes_of, rows_in
 from appliance.postgres.sessions.parallel_jobs import Session
 
 AT_ONCE = 200
@@ -107,7 +108,7 @@ def additions(checks: Iterable[LateCheck]) -> list[bytes]:
     """Statements, each for a transaction of its own, that have them all back for new rows."""
     tables = by_table(check for check in checks if check.local or not check.inherited)
     return [
-        "; ".join(_add(relation, found) for relation, found in some).encode("utf-8", "surrogateescape")
+        bytes_of("; ".join(_add(relation, found) for relation, found in some))
         for some in _some(list(tables.items()))
     ]
 
@@ -127,7 +128,7 @@ def by_table(checks: Iterable[LateCheck]) -> dict[tuple[str, str], list[LateChec
 
 
 def _read(session: Session) -> list[LateCheck]:
-    rows = session.execute(_CHECKS, [ledger.SCHEMA]).fetchall()
+    rows = rows_in(session, _CHECKS, [ledger.SCHEMA])
     fields = ("schema_name", "table", "name", "definition", "local", "inherited", "partitioned", "comment")
     return [LateCheck(**dict(zip(fields, row, strict=True))) for row in rows]
 

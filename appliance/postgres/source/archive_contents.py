@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
+from appliance.postgres.no_encoding import text_of
 
 OLDEST, NEWEST = (1, 14), (1, 16)
 CUSTOM_FORMAT = 1
@@ -76,7 +77,7 @@ class _Reader:
         if length < 0:
             return None
         # A SQL_ASCII database may hold bytes of any encoding; they come out again as they went in.
-        return self.take(length).decode("utf-8", "surrogateescape")
+        return text_of(self.take(length))
 
 
 def read_archive(content: bytes) -> list[Entry]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
+from appliance.postgres.no_encoding import dump_encoding
 from appliance.postgres.sessions.connect import SESSION_SETTINGS
 from appliance.postgres.source.archive_contents import Entry, read_archive
 from appliance.postgres.source.trigger_states import after_their_triggers
@@ -46,6 +47,7 @@ def dump_schema(
     *,
     snapshot: str,
     lock_timeout_s: int,
+    encoding: str,
     left_out: Iterable[tuple[str, str]] = (),
 ) -> list[Entry]:
     """Every object of the source's schema as the snapshot sees it, without what a twin never has.
@@ -56,7 +58,8 @@ def dump_schema(
     """
     command = [
         str(program.path),
-        *("--format=custom", "--compress=0", "--schema-only", f"--snapshot={snapshot}", "--encoding=UTF8"),
+        *("--format=custom", "--compress=0", "--schema-only", f"--snapshot={snapshot}"),
+        f"--encoding={dump_encoding(encoding)}",
         *("--no-owner", "--no-privileges", "--no-tablespaces", "--no-password"),
         *("--no-publications", "--no-subscriptions", "--no-security-labels"),
         f"--lock-wait-timeout={lock_timeout_s * 1000}",

@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
-from appliance.postgres.building.as_in_source import Work, bytes_as_they_are, set_as_in_source, set_as_ours
+from appliance.postgres.building.as_in_source import Work, set_as_in_source, set_as_ours
 from appliance.postgres.building.function_advice import mended
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.at_fault import mask_may_be_why
@@ -23,6 +23,7 @@ from appliance.postgres.copying.erased import count_erased
 from appliance.postgres.copying.left_out import count_left_out
 from appliance.postgres.copying.small_tables import Together, is_small
 from appliance.postgres.errors import database_failure, named_failure
+from appliance.postgres.no_encoding import bytes_as_they_are
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Settings, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import relations

@@ -111,6 +111,7 @@ def read_schema(context: StepContext, plan: Plan) -> SourceSchema:
                         service_environment(context.secrets_dir, plan.source.connection, name),
                         snapshot=context.snapshot().snapshot_id,
                         lock_timeout_s=context.spec.workflow.limits.lock_timeout_s,
+                        encoding=plan.source.encoding,
                         left_out=aside.union(*(each.unreadable + each.views for each in left_behind)),
                     )
                 except ApplianceError as error:
