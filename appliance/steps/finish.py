@@ -200,6 +200,7 @@ class _Finisher:
             self.schema.filled_views,
             self.settings,
             lambda done, of: self._progress("materialised views", done, of),
+            entries=self.schema.entries,
         )
 
     def _analyze(self) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from tests.engine.clusters import Cluster
+from tests.engine.engine_run import EngineRun
 from tests.engine.scenario import Scenario
 from tests.engine.test_as_in_source import run_of
 
@@ -171,3 +175,58 @@ def test_definitions_of_a_database_without_an_encoding_are_the_same_bytes(
     expected = scenario.source_rows(DEFINITIONS_AS_BYTES)
     assert len(expected) > 15
     assert scenario.twin_rows(DEFINITIONS_AS_BYTES) == expected
+
+
+RELYING_ON_A_KEY = """
+CREATE TABLE public.t (id int PRIMARY KEY, name text); INSERT INTO public.t VALUES (1, 'Zoe'), (2, 'Ann');
+CREATE VIEW public.v AS SELECT t.*, {0}(name) AS made, count(*) FROM public.t GROUP BY id;
+CREATE VIEW public.over AS SELECT id FROM public.v;
+CREATE MATERIALIZED VIEW public.m AS SELECT id FROM public.over;
+CREATE FUNCTION public.f() RETURNS SETOF public.v LANGUAGE sql AS 'SELECT * FROM public.v';
+CREATE TRIGGER g INSTEAD OF INSERT ON public.over FOR EACH ROW
+    EXECUTE FUNCTION suppress_redundant_updates_trigger();
+COMMENT ON VIEW public.over IS 'over it'; GRANT SELECT ON public.t TO reader;
+"""
+"""A view that pg_dump writes twice: with its columns before the rows, with its query after the key."""
+LEFT_OF_IT = (
+    "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'i'"
+)
+
+
+def test_a_view_whose_query_is_refused_leaves_no_row_of_nulls_behind(scenario: Scenario) -> None:
+    function = "CREATE FUNCTION pg_catalog.folded_here(text) RETURNS text LANGUAGE sql AS 'SELECT lower($1)';"
+    ended = run_of(scenario, function + RELYING_ON_A_KEY.format("folded_here"))
+    assert ended.code == 0, ended.text
+    assert "The twin does not have the view public.v." in ended.text
+    for each in ("view public.over", "materialized view public.m", "function public.f()"):
+        assert each in ended.text
+    assert scenario.twin_rows(LEFT_OF_IT) == [("t",)]
+
+
+def test_a_view_whose_key_is_not_there_goes_with_what_needs_it(
+    start_run: Callable[..., EngineRun], source: Cluster, target: Cluster, source_database: str
+) -> None:
+    source.sql(source_database, RELYING_ON_A_KEY.format("upper"))
+    run = start_run()
+    run.plan_as_is()
+    run.schema()
+    target.sql(run.next, "INSERT INTO public.t VALUES (1, 'Zoe'), (1, 'Zoe')")
+    run.finish()
+    said = "\n".join(run.notices)
+    assert "The view public.v is not in the twin: it needs a key or index that is not there either." in said
+    assert "view public.over" in said and "materialized view public.m" in said
+    names = {name for (name,) in target.rows(run.next, LEFT_OF_IT)}
+    assert names == {"t"}
+
+
+def test_an_empty_materialised_view_is_said_with_what_mends_its_function(scenario: Scenario) -> None:
+    script = (
+        "CREATE SCHEMA aside; CREATE FUNCTION aside.bare(text) RETURNS text LANGUAGE sql AS 'SELECT $1';"
+        "CREATE FUNCTION public.lost(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN bare($1); END';"
+        "SET search_path = aside; CREATE MATERIALIZED VIEW public.m AS SELECT public.lost('x');"
+        "CREATE TABLE public.t (); GRANT SELECT ON public.t TO reader"
+    )
+    ended = run_of(scenario, script, keep=[])
+    assert ended.code == 0, ended.text
+    assert "The materialised view public.m is empty" in ended.text
+    assert "ALTER FUNCTION public.lost(text) SET search_path = " in ended.text

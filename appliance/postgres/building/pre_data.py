@@ -21,6 +21,7 @@ from appliance.postgres.building.function_advice import function_advice, may_be_
 from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.no_encoding import bytes_of, run
 from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings, Settings
 from appliance.postgres.sessions.connect import SESSION_SETTINGS
@@ -142,6 +143,10 @@ def rehearse_post_data(
             raise psycopg.Rollback
     for entry in entries:
         refused.takes_along(entry)
+    views = refused.take_views([*made, *entries])
+    if views:
+        names = ", ".join(quoted(view.schema_name or "", view.tag) for view in views)
+        connection.execute(f"DROP VIEW {names} CASCADE".encode())
 
 
 def is_plain(entry: Entry, tables: Collection[int]) -> bool:

@@ -8,6 +8,7 @@ pg_dump 12 to 18).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -49,6 +50,25 @@ class Entry(BaseModel):
         """The object as messages name it: its kind in lower case, and its name."""
         name = f"{self.schema_name}.{self.tag}" if self.schema_name else self.tag
         return f"{self.kind.lower()} {name}"
+
+    @property
+    def is_query_of_view(self) -> bool:
+        """What a view shows, where that comes after the rows: until then it has its columns alone.
+
+        So pg_dump writes a view that relies on a key (``GROUP BY id``).
+        """
+        return self.kind == "RULE" and self.tag.endswith(" _RETURN")
+
+
+def needing(entries: Iterable[Entry], wanted: int) -> list[Entry]:
+    """Those that need the entry ``wanted``, through any number of others; in their order."""
+    gone = {wanted}
+    found = []
+    for entry in entries:
+        if entry.dump_id not in gone and not gone.isdisjoint(entry.depends_on):
+            gone.add(entry.dump_id)
+            found.append(entry)
+    return found
 
 
 class _Reader:
