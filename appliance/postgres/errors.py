@@ -54,6 +54,10 @@ _EXPLANATIONS: dict[str, tuple[str, str]] = {
         "A text holds bytes that are not valid in the encoding.",
         "Mend it in the source, give the column a mask that replaces it whole, or filter its rows.",
     ),
+    "22P02": (
+        "A value is none that its type takes. A label of an enum may have been renamed while the run copied.",
+        "Start a new run; if it fails again, look at the masks of the table.",
+    ),
     "23502": ("A NULL arrived in a column that must not be NULL.", "Choose a mask that gives no NULL."),
     "23505": (
         "A value arrived twice in a column or key that must be unique.",
@@ -111,7 +115,7 @@ _NEXT_STEPS = {
     "23P01": "Choose a mask that keeps apart what the constraint compares, or list its columns under keep.",
 }
 _UNMASKED = (
-    "No mask is used here: the source's own rows are so. Mend them there, filter them under rows, or leave"
+    "No mask does this: the source's own rows are so. Mend them there, filter them under rows, or leave"
     " the table out under tables.exclude."
 )
 _UNMASKED_REASON = {"23502": "A NULL stands where none may be. (SQLSTATE 23502)"}
@@ -142,7 +146,7 @@ def named_failure(
     if state in _REASONS:
         step = _NEXT_STEPS[state] if masked else _UNMASKED
         return failure.explain(_with_names(_REASONS[state], names, state), step)
-    if state is not None and state.startswith(("22", "23")) and not masked:
+    if state is not None and state.startswith(("22", "23")) and state != "22P02" and not masked:
         return failure.explain(f"{_UNMASKED_REASON.get(state, failure.why)} {names}".rstrip(), _UNMASKED)
     return failure.explain(f"{failure.why} {names}") if names else failure
 

@@ -10,7 +10,7 @@ import psycopg
 from pydantic import BaseModel
 
 from appliance.postgres.building.as_in_source import names_as_in_source
-from appliance.postgres.building.broken_rules import masks_of
+from appliance.postgres.building.broken_rules import masks_of, meeting_of
 from appliance.postgres.building.check_jobs import check_jobs
 from appliance.postgres.building.made_object import Building
 from appliance.postgres.building.post_data import CHECKS, building_jobs, prepare
@@ -151,6 +151,7 @@ class _Finisher:
         _, after = split_sections(self.schema.entries)
         with self._sessions.session() as session:
             left_out = [(table.schema_name, table.name) for table in self.plan.left_out]
+            generated = generated_columns(session)
             building = Building(
                 self.schema.entries,
                 sizes=table_sizes(session),
@@ -158,7 +159,8 @@ class _Finisher:
                 partitioned=partitioned_tables(session),
                 index_bytes=self.schema.index_bytes,
                 settings=self.settings,
-                masks=masks_of(self.plan, generated_columns(session)),
+                masks=masks_of(self.plan, generated),
+                meeting=meeting_of(self.plan, generated),
             )
         began = time.monotonic() - sum(self.seconds.values())
         jobs = building_jobs(building, after)
@@ -198,6 +200,7 @@ class _Finisher:
             self.schema.filled_views,
             self.settings,
             lambda done, of: self._progress("materialised views", done, of),
+            entries=self.schema.entries,
         )
 
     def _analyze(self) -> None:

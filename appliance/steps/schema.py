@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from appliance.errors import WorkFailedError
 from appliance.killed_runs import mark_unfinished
 from appliance.postgres.building.as_in_source import accepted
-from appliance.postgres.building.late_checks import LateCheck, take_off
+from appliance.postgres.building.late_checks import LateCheck, let_hold_null, take_off
 from appliance.postgres.building.once import create_ledger
 from appliance.postgres.building.pre_data import load_pre_data, rehearse_post_data, split_sections
 from appliance.postgres.building.refused_objects import RefusedObjects
@@ -33,7 +33,7 @@ from appliance.postgres.twin.target.locale import LocaleSettings
 from appliance.steps.calling.context import StepContext
 from appliance.steps.records.run_files import schema_of, settings_of
 from appliance.steps.source.rule_trials import try_late_rules
-from appliance.steps.source.structure import read_schema
+from appliance.steps.source.structure import SourceSchema, read_schema
 from appliance.workflow.catalog import NotCarried
 
 
@@ -68,7 +68,7 @@ def make_schema(context: StepContext, plan: Plan) -> SchemaResult:
         _check_planned_tables(plan, kept)
         notes += _create(context, plan, target)
         refused = RefusedObjects({(table.schema_name, table.name) for table in plan.tables} | _roots(plan))
-        loaded = _load(context, plan, target, kept, refused, has_public=read.has_public)
+        loaded = _load(context, plan, target, kept, refused, read=read)
         kept = refused.remaining(kept)
         notes += [*loaded.notes, *refused.sentences]
         notes += try_late_rules(context, plan, target, loaded.rules, loaded.settings)
@@ -152,7 +152,7 @@ def _load(
     entries: list[Entry],
     refused: RefusedObjects,
     *,
-    has_public: bool,
+    read: SourceSchema,
 ) -> _Loaded:
     before, after = split_sections(entries)
 
@@ -171,11 +171,11 @@ def _load(
             before,
             progress,
             refused,
-            public_schema=has_public,
+            public_schema=read.has_public,
             settings=plan.source.settings,
         )
         settings, not_taken = _settings(session, plan.source.settings)
-        rules, checks = _take_checks_off(session, plan)
+        rules, checks = _take_checks_off(session, plan, read)
         _rehearse(session, refused.remaining(before), after, settings, refused)
     return _Loaded(settings, checks, rules, [*notes, *not_taken])
 
@@ -190,9 +190,10 @@ def _settings(
 
 
 def _take_checks_off(
-    session: Connection[TupleRow], plan: Plan
+    session: Connection[TupleRow], plan: Plan, read: SourceSchema
 ) -> tuple[list[LateRule], tuple[LateCheck, ...]]:
     try:
+        let_hold_null(session, read.nullable)
         return late_rules(session, plan.tables), take_off(session)
     except psycopg.Error as error:
         raise database_failure("The twin's checks could not be put off.", error) from None

@@ -71,6 +71,9 @@ def test_tables_that_were_copied_are_not_held_while_others_are(
         "ALTER TABLE thing DROP COLUMN a; ALTER TABLE thing ADD COLUMN a text",
         "ALTER TABLE thing RENAME TO old; CREATE TABLE thing (LIKE old)",
         "DROP TABLE thing; CREATE TABLE thing (id int PRIMARY KEY, a text, b text)",
+        "DROP TABLE thing",
+        "ALTER TABLE thing RENAME TO aside",
+        "CREATE SCHEMA elsewhere; ALTER TABLE thing SET SCHEMA elsewhere",
     ],
 )
 def test_a_table_that_the_snapshot_does_not_fit_any_more_ends_the_run(

@@ -8,14 +8,12 @@ published, ``pg_catalog`` comes first in the path, and temporary objects last.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
 import psycopg
-from psycopg import Connection, sql
-from psycopg.rows import TupleRow
+from psycopg import sql
 
 from appliance.postgres.plan import DefinitionSettings, OwnerSettings, Settings
 from appliance.postgres.sessions.connect import SESSION_SETTINGS
@@ -112,13 +110,3 @@ def _set_config(settings: Iterable[tuple[str, str]]) -> str:
         for name, value in settings
     ]
     return f"SELECT {', '.join(f'pg_catalog.{call}' for call in calls)}; " if calls else ""
-
-
-@contextlib.contextmanager
-def bytes_as_they_are(*sessions: Connection[TupleRow]) -> Iterator[None]:
-    """Let text of no encoding pass without a check, which the servers would do as if it were UTF-8."""
-    for session in sessions:
-        session.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
-    yield
-    for session in sessions:
-        session.execute("SET LOCAL client_encoding = 'UTF8'")

@@ -14,6 +14,7 @@ import psycopg
 
 from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.errors import retry_can_help
+from appliance.postgres.no_encoding import bytes_of
 from appliance.postgres.plan import Plan, Settings
 from appliance.postgres.sessions.parallel_jobs import Session
 from appliance.postgres.source.archive_contents import Entry
@@ -22,6 +23,8 @@ Relation = tuple[str, str]
 """(schema, name)."""
 Masks = dict[Relation, dict[str, str]]
 """The mask of each column whose values are not the source's."""
+
+Columns = dict[Relation, set[str]]
 
 NAME = r'(?:"(?:[^"]|"")+"|[^\s".(),]+)'
 _COLUMNS = rf"{NAME}(?:, {NAME})*"
@@ -69,6 +72,19 @@ def masks_of(plan: Plan, generated: Mapping[Relation, Mapping[str, Iterable[str]
         for name, needs in columns.items():
             if of_needs := [masks[each] for each in needs if each in masks]:
                 masks[name] = " and ".join(sorted(set(of_needs)))
+    return found
+
+
+def meeting_of(plan: Plan, generated: Mapping[Relation, Mapping[str, Iterable[str]]]) -> Columns:
+    """The columns, of the same tables, in which masked values may be equal where the source's are not."""
+    found: Columns = {}
+    for table in plan.tables:
+        names = {column.name for column in table.masked_columns if not column.preserves_distinct}
+        for each in (table, table.root):
+            if each is not None:
+                found.setdefault((each.schema_name, each.name), set()).update(names)
+    for relation, masks in masks_of(plan, generated).items():
+        found[relation] |= masks.keys() & generated.get(relation, {}).keys()
     return found
 
 
@@ -202,7 +218,7 @@ def _count(session: Session, query: str, settings: Settings) -> int | None:
     try:
         with session.transaction():
             session.execute(set_as_in_source(settings, "evaluate").encode() or b"SELECT 1")
-            row = session.execute(query.encode("utf-8", "surrogateescape")).fetchone()
+            row = session.execute(bytes_of(query)).fetchone()
     except psycopg.Error as error:
         if retry_can_help(error):
             raise

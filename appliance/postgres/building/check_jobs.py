@@ -16,6 +16,7 @@ from appliance.postgres.building.once import once
 from appliance.postgres.building.post_data import CHECKS, PHASES
 from appliance.postgres.errors import named_failure, retry_can_help
 from appliance.postgres.identifiers import quoted
+from appliance.postgres.no_encoding import bytes_of
 from appliance.postgres.sessions.parallel_jobs import Job, Session
 
 _ADDED = "checks added {}"
@@ -104,7 +105,7 @@ class _Validation:
             self._statement(relation, [check.name for check in found]) for relation, found in self.group
         )
         try:
-            once(session, f"checks {self.number}", statement.encode("utf-8", "surrogateescape"))
+            once(session, f"checks {self.number}", bytes_of(statement))
         except psycopg.errors.DeadlockDetected:
             raise
         except psycopg.Error as error:
@@ -121,7 +122,7 @@ class _Validation:
     def _one(self, session: Session, key: str, relation: Relation, check: LateCheck) -> None:
         statement = self._statement(relation, [check.name])
         try:
-            once(session, key, statement.encode("utf-8", "surrogateescape"))
+            once(session, key, bytes_of(statement))
         except psycopg.errors.DeadlockDetected:
             raise
         except psycopg.Error as error:

@@ -3,7 +3,8 @@
 pg_dump writes them into CREATE TABLE. They are taken off again before the first row, and what is needed to
 have them back as they were is kept: they are added NOT VALID, which reads no row, and then validated, a table
 at a time and several tables at once. One that is inherited is added where it is written, and the server
-brings it to the children again. Checks of domains stay where they are.
+brings it to the children again. Checks of domains stay where they are. A NOT NULL that only the parent has
+goes from the child for good.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.copying import ledger
 from appliance.postgres.identifiers import quoted
+from appliance.postgres.no_encoding import bytes_of, rows_in
 from appliance.postgres.sessions.parallel_jobs import Session
 
 AT_ONCE = 200
@@ -32,6 +34,15 @@ WHERE k.contype = 'c' AND k.convalidated AND c.relkind IN ('r', 'p') AND n.nspna
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                     AND d.deptype = 'e')
 ORDER BY 1, 2, 3
+"""
+
+
+_NOT_NULL = """
+SELECT n.nspname::text, c.relname::text, a.attname::text
+FROM unnest(%s::text[], %s::text[], %s::text[]) AS w (schema_name, table_name, name)
+JOIN pg_namespace AS n ON n.nspname = w.schema_name
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.table_name
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = w.name AND a.attnotnull
 """
 
 
@@ -79,11 +90,25 @@ def take_off(session: Session) -> tuple[LateCheck, ...]:
     return tuple(check for check in found if check not in left)
 
 
+def let_hold_null(session: Session, columns: Iterable[tuple[str, str, str]]) -> None:
+    """Take the parent's NOT NULL off columns (schema, table, column), where the server lets children differ.
+
+    PostgreSQL 18 does not any more. Raises psycopg errors.
+    """
+    wanted = list(columns)
+    if not wanted or session.info.server_version >= 180000:
+        return
+    schemas, tables, names = (list(each) for each in zip(*wanted, strict=True))
+    for schema, table, name in session.execute(_NOT_NULL, [schemas, tables, names]).fetchall():
+        column = quoted(name)
+        session.execute(f"ALTER TABLE ONLY {quoted(schema, table)} ALTER {column} DROP NOT NULL".encode())
+
+
 def additions(checks: Iterable[LateCheck]) -> list[bytes]:
     """Statements, each for a transaction of its own, that have them all back for new rows."""
     tables = by_table(check for check in checks if check.local or not check.inherited)
     return [
-        "; ".join(_add(relation, found) for relation, found in some).encode("utf-8", "surrogateescape")
+        bytes_of("; ".join(_add(relation, found) for relation, found in some))
         for some in _some(list(tables.items()))
     ]
 
@@ -103,7 +128,7 @@ def by_table(checks: Iterable[LateCheck]) -> dict[tuple[str, str], list[LateChec
 
 
 def _read(session: Session) -> list[LateCheck]:
-    rows = session.execute(_CHECKS, [ledger.SCHEMA]).fetchall()
+    rows = rows_in(session, _CHECKS, [ledger.SCHEMA])
     fields = ("schema_name", "table", "name", "definition", "local", "inherited", "partitioned", "comment")
     return [LateCheck(**dict(zip(fields, row, strict=True))) for row in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,10 +26,12 @@ from appliance.postgres.building.function_advice import function_advice, in_the_
 from appliance.postgres.building.once import once
 from appliance.postgres.building.refused_objects import lacks_something
 from appliance.postgres.errors import named_failure
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings
 from appliance.postgres.sessions.parallel_jobs import Session
-from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.source.archive_contents import Entry, needing
 
+_NAMED_WITH_A_VIEW = {"VIEW", "MATERIALIZED VIEW", "FUNCTION", "PROCEDURE"}
 _FOR_NEW_ROWS = "is not checked for these rows"
 
 
@@ -51,6 +53,8 @@ class Building:
     masks: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     """The mask of each masked column, by table: what is said of a constraint that does not hold depends on
     them."""
+    meeting: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
+    """Of those, the columns in which it may make values equal that were not."""
     unchecked: list[str] = field(default_factory=list)
     """Foreign keys and checks, as ``table name``, that were added and then did not hold."""
     absent: set[str] = field(default_factory=set)
@@ -95,6 +99,7 @@ class MadeObject:
     def build(self, session: Session, *, statement: bytes) -> None:
         """Make what is no foreign key."""
         if self._lacks_something():
+            self._drop_view(session)
             return
         try:
             self._once(session, self.key, statement)
@@ -103,8 +108,9 @@ class MadeObject:
         except psycopg.Error as error:
             if self._not_found(error, "is not in the twin"):
                 self.building.absent.add(self.key)
+                self._drop_view(session)
                 return
-            if error.sqlstate not in {"23505", "23P01"} or self._touched():
+            if not self._rows_are_at_fault(error):
                 raise self._failure(error) from None
             if error.sqlstate == "23505":
                 count = doubles(session, self.entry, self.settings)
@@ -112,9 +118,16 @@ class MadeObject:
             else:
                 said = "some of them exclude each other"
             self.building.absent.add(self.key)
+            apart = ", which its masks keep apart," if self._touched() else ""
             self.building.notes.append(
-                f"The {self.entry.label} is not in the twin: the source's own rows break it ({said})."
+                f"The {self.entry.label} is not in the twin: the source's own rows{apart} break it ({said})."
             )
+
+    def _rows_are_at_fault(self, error: psycopg.Error) -> bool:
+        """Whether the source's own rows do not let it be: a mask that keeps values apart makes none equal."""
+        if error.sqlstate == "23505":
+            return not self._names_any_of(self.building.meeting)
+        return error.sqlstate == "23P01" and not self._touched()
 
     def reference(self, session: Session, *, statement: bytes, unchecked: bytes | None = None) -> None:
         """Add a foreign key; where its rows do not let it be, ``unchecked``, for new rows only."""
@@ -152,6 +165,15 @@ class MadeObject:
                 self._dangles(session, error, _FOR_NEW_ROWS)
             self.building.unchecked.append(self.entry.tag)
 
+    @property
+    def _label(self) -> str:
+        """As people know it: of the query of a view they know the view."""
+        if not self.entry.is_query_of_view:
+            return self.entry.label
+        return self.entry.model_copy(
+            update={"kind": "VIEW", "tag": self.entry.tag.removesuffix(" _RETURN")}
+        ).label
+
     def _once(self, session: Session, key: str, statement: bytes) -> None:
         once(session, key, self.setup + statement)
 
@@ -160,9 +182,24 @@ class MadeObject:
             return False
         self.building.absent.add(self.key)
         self.building.notes.append(
-            f"The {self.entry.label} is not in the twin: it needs a key or index that is not there either."
+            f"The {self._label} is not in the twin: it needs a key or index that is not there either."
         )
         return True
+
+    def _drop_view(self, session: Session) -> None:
+        """A view whose query is not there would show a row of NULLs: it goes, with what needs it."""
+        entries = self.building.entries
+        views = (each for each in entries if each.kind == "VIEW" and each.dump_id in self.entry.depends_on)
+        view = next(views, None) if self.entry.is_query_of_view else None
+        if view is None:
+            return
+        gone = needing(entries, view.dump_id)
+        self.building.absent |= {str(each.dump_id) for each in (view, *gone)}
+        statement = f"DROP VIEW IF EXISTS {quoted(view.schema_name or '', view.tag)} CASCADE"
+        once(session, f"{self.key} dropped", statement.encode())
+        also = [each.label for each in gone if each.kind in _NAMED_WITH_A_VIEW]
+        if also:
+            self.building.notes.append(f"Nor has the twin what needs the {view.label}: {', '.join(also)}.")
 
     def _not_found(self, error: psycopg.Error, outcome: str) -> bool:
         """Note that the object calls what is not there, which only its rows have shown."""
@@ -170,7 +207,7 @@ class MadeObject:
             return False
         advice = function_advice(error, self.building.entries, self.settings)
         self.building.notes.append(
-            f"The {self.entry.label} {outcome}: what it calls is not there (SQLSTATE {error.sqlstate})."
+            f"The {self._label} {outcome}: what it calls is not there (SQLSTATE {error.sqlstate})."
             + (f" {in_the_source(advice)}" if advice else "")
         )
         return True
@@ -198,9 +235,10 @@ class MadeObject:
         """Whether a mask replaces what the object compares."""
         if self.foreign_key is not None:
             return touched_key(self.foreign_key, table_of(self.foreign_key), self.building.masks)
-        return any(
-            touched(self.entry.sql, table, self.building.masks.get(table, ())) for table in self.tables
-        )
+        return self._names_any_of(self.building.masks)
+
+    def _names_any_of(self, columns: Mapping[tuple[str, str], Iterable[str]]) -> bool:
+        return any(touched(self.entry.sql, table, columns.get(table, ())) for table in self.tables)
 
     def _failure(self, error: psycopg.Error) -> ApplianceError:
         what = f"The twin could not be given the {self.entry.label}."

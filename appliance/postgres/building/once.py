@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from appliance.postgres.copying import ledger
+from appliance.postgres.no_encoding import is_plain, run
 from appliance.postgres.sessions.parallel_jobs import Session
 
 _FINISHED = f"{ledger.SCHEMA}.finished"
@@ -21,9 +22,13 @@ def create_ledger(session: Session) -> None:
 def once(session: Session, key: str, statement: bytes) -> None:
     """Run SQL and note that it is done, in one transaction and one round trip, unless it was done before."""
     try:
-        session.execute(b"BEGIN; " + claimed(key, statement) + b"; COMMIT")
+        if is_plain(statement):
+            session.execute(b"BEGIN; " + claimed(key, statement) + b"; COMMIT")
+        else:
+            with session.transaction():
+                run(session, claimed(key, statement))
     except psycopg.Error as error:
-        if not session.broken:
+        if not session.broken and is_plain(statement):
             session.execute("ROLLBACK")
         if error.sqlstate != "23505" or error.diag.constraint_name != _FINISHED_KEY:
             raise

@@ -13,6 +13,7 @@ from functools import partial
 from appliance.postgres.building.index_memory import builds_b_tree, limit_sort_memory
 from appliance.postgres.building.made_object import Building, MadeObject, referenced_by
 from appliance.postgres.building.once import claimed
+from appliance.postgres.no_encoding import bytes_of, is_plain
 from appliance.postgres.sessions.parallel_jobs import Job, Session
 from appliance.postgres.source.archive_contents import Entry
 
@@ -60,14 +61,14 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     made = MadeObject(building, entry, about)
     key, needs = made.key, made.needs
     brief = phase == PHASES.index(REST) or max(size, building.index_bytes.get(entry.oid, 0)) < _BRIEF
-    statement = entry.sql.encode("utf-8", "surrogateescape")
+    statement = bytes_of(entry.sql)
     if not brief and entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
         statement = limit_sort_memory(size).encode() + statement
     if entry.kind != "FK CONSTRAINT":
         # Several indexes can be built on a table at a time; everything else wants it for itself.
         alone = entry.kind != "INDEX" or "\nALTER TABLE" in entry.sql
         locks = {_label(table): alone for table in about}
-        script = claimed(key, statement) if brief else None
+        script = claimed(key, statement) if brief and is_plain(statement) else None
         yield Job(key, partial(made.build, statement=statement), rank, needs, locks, script, made.setup)
         return
     match = made.foreign_key
@@ -76,7 +77,7 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     # Adding a foreign key locks both tables, and the partitions of both.
     locks = {_EVERY_FOREIGN_KEY: partitions} | {_label(table): True for table in about}
     small = size < _CHECKED_AT_ONCE and not made.may_dangle
-    script = claimed(key, statement) if brief and not made.may_dangle else None
+    script = claimed(key, statement) if brief and is_plain(statement) and not made.may_dangle else None
     if match is None or partitions or "NOT VALID" in entry.sql:
         yield Job(key, partial(made.reference, statement=statement), rank, needs, locks, script, made.setup)
         return
@@ -90,7 +91,7 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     check = f"ALTER TABLE {match['table']} VALIDATE CONSTRAINT {match['name']}"
     yield Job(
         f"{key} checked",
-        partial(made.check, statement=check.encode("utf-8", "surrogateescape")),
+        partial(made.check, statement=bytes_of(check)),
         rank,
         frozenset({key}),
         # A check keeps other changes from the referring table, and only reads the other.

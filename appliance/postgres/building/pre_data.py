@@ -22,6 +22,8 @@ from appliance.postgres.building.newer_clauses import without_unknown
 from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
+from appliance.postgres.identifiers import quoted
+from appliance.postgres.no_encoding import bytes_of, run
 from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings, Settings
 from appliance.postgres.sessions.connect import SESSION_SETTINGS
 from appliance.postgres.source.archive_contents import Entry
@@ -142,6 +144,10 @@ def rehearse_post_data(
             raise psycopg.Rollback
     for entry in entries:
         refused.takes_along(entry)
+    views = refused.take_views([*made, *entries])
+    if views:
+        names = ", ".join(quoted(view.schema_name or "", view.tag) for view in views)
+        connection.execute(f"DROP VIEW {names} CASCADE".encode())
 
 
 def is_plain(entry: Entry, tables: Collection[int]) -> bool:
@@ -198,7 +204,7 @@ def _load_batch(
     if all(entry.access_method in {None, "heap"} and not _is_public(entry) for entry in entries):
         try:
             with connection.transaction():
-                connection.execute(b"".join(_statements(entry) for entry in entries))
+                run(connection, b"".join(_statements(entry) for entry in entries))
             return []
         except psycopg.Error:
             if connection.broken:
@@ -216,7 +222,7 @@ def _load_batch(
 
 
 def _statements(entry: Entry) -> bytes:
-    statements = entry.sql.encode("utf-8", "surrogateescape") + b";\n"
+    statements = bytes_of(entry.sql) + b";\n"
     # An extension's script may leave its session with a path of its own (postgis_topology does).
     return statements + _OURS_AGAIN if entry.kind == "EXTENSION" else statements
 
@@ -235,7 +241,7 @@ def _try(
     ``functions``: those of the source whose mending may be advised. ``path``: for a second try, where a name
     is not found; what follows in the transaction is under ours again.
     """
-    statements = set_as_in_source(settings, "define").encode("utf-8", "surrogateescape") + _statements(entry)
+    statements = set_as_in_source(settings, "define").encode() + _statements(entry)
     if settings:
         statements += b"SET LOCAL search_path = '';"
     if entry.access_method not in {None, "heap"}:
@@ -248,7 +254,7 @@ def _try(
     # By itself: a syntax error is found before anything of its message is executed.
     connection.execute("SAVEPOINT object")
     try:
-        connection.execute(statements + b"RELEASE SAVEPOINT object")
+        run(connection, statements + b"RELEASE SAVEPOINT object")
     except psycopg.Error as error:
         if connection.broken:
             raise

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 import psycopg
 
 from appliance.postgres.building.as_in_source import set_as_in_source
+from appliance.postgres.building.function_advice import function_advice, in_the_source
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import named_failure, retry_can_help
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import DefinitionSettings, Settings
 from appliance.postgres.sessions.kept_sessions import KeptSessions
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.source.archive_contents import Entry
 
 _VIEWS = """
 WITH RECURSIVE reads AS MATERIALIZED (
@@ -52,11 +54,14 @@ def refresh(
     wanted: Iterable[tuple[str, str]],
     settings: DefinitionSettings,
     done: Callable[[int, int], None],
+    *,
+    entries: Sequence[Entry] = (),
 ) -> list[str]:
     """Fill the materialised views that the source has filled, each after those it reads, under ``settings``.
 
     Returns sentences about those that stay empty because they fail on masked rows (a cast, a unique index):
-    that is no reason to have no twin. ``done`` gets how many are filled, and how many there are.
+    that is no reason to have no twin. ``done`` gets how many are filled, and how many there are. What mends a
+    function is said where ``entries`` has it.
     Raises ApplianceError where a retry can help.
     """
     filled = set(wanted)
@@ -69,7 +74,7 @@ def refresh(
         jobs = [
             Job(
                 oid,
-                _refresher((schema, name), settings.of(schema, name), oid, failed),
+                _refresher((schema, name), settings.of(schema, name), oid, failed, entries),
                 (number,),
                 frozenset(needs) - {oid},
                 {oid: True},
@@ -85,7 +90,7 @@ def refresh(
 
 
 def _refresher(
-    view: tuple[str, str], settings: Settings, oid: str, failed: dict[str, str]
+    view: tuple[str, str], settings: Settings, oid: str, failed: dict[str, str], entries: Sequence[Entry]
 ) -> Callable[[Session], None]:
     name = ".".join(view)
     # Its functions may rely on what a session has set, as they do for the source's users.
@@ -100,9 +105,10 @@ def _refresher(
         except psycopg.Error as error:
             if retry_can_help(error):
                 raise named_failure(f"The materialised view {name} could not be filled.", error) from None
+            advice = function_advice(error, entries, settings)
             failed[oid] = (
                 f"The materialised view {name} is empty: its query fails on the twin's rows"
-                f" (SQLSTATE {error.sqlstate})."
+                f" (SQLSTATE {error.sqlstate})." + (f" {in_the_source(advice)}" if advice else "")
             )
 
     return run

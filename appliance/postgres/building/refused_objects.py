@@ -7,7 +7,7 @@ where a table whose rows are copied needs it, the run stops, before a row is rea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import psycopg
 
@@ -85,6 +85,27 @@ class RefusedObjects:
                 entry.dump_id, f"It needs the {root.label}, and the target does not make that."
             )
         return True
+
+    def take_views(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The views whose query was refused: without it they would show a row of NULLs. They go too.
+
+        Raises WrongRequestError where a table is left out with one and cannot be.
+        """
+        views = {entry.dump_id: entry for entry in entries if entry.kind == "VIEW"}
+        found = []
+        for query in [entry for entry in self._gone.values() if entry.is_query_of_view]:
+            view = next((views[each] for each in query.depends_on if each in views), None)
+            if view is None or view.dump_id in self._gone:
+                continue
+            self._why[view.dump_id] = self._why.pop(query.dump_id, "It needs what is left out.")
+            self._gone[view.dump_id] = view
+            self._root[view.dump_id] = view.dump_id
+            found.append(view)
+        if found:
+            for entry in entries:
+                if self._root.get(entry.dump_id) != entry.dump_id or entry.is_query_of_view:
+                    self.takes_along(entry)
+        return found
 
     def remaining(self, entries: Iterable[Entry]) -> list[Entry]:
         """The entries without those that are left out."""

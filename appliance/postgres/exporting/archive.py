@@ -28,6 +28,7 @@ from appliance.postgres.copying.copy_sql import table_reference
 from appliance.postgres.exporting.files import WrittenFile, hash_file
 from appliance.postgres.exporting.relations import Relation
 from appliance.postgres.exporting.verified import Progress, VerifiedDatabase, check_rows, reading
+from appliance.postgres.no_encoding import dump_encoding
 from appliance.postgres.plan import TableName
 from appliance.system.end_with_parent import end_with_parent
 from appliance.system.postgres_programs import PgDump
@@ -61,6 +62,7 @@ def dump_command(
     layout: Layout,
     compression: Compression,
     snapshot: str,
+    encoding: str = "UTF8",
     without_rows: Iterable[TableName] = (),
     jobs: int = 1,
 ) -> list[str]:
@@ -74,7 +76,7 @@ def dump_command(
         f"--file={path}",
         f"--dbname={make_conninfo(dbname=database)}",
         f"--snapshot={snapshot}",
-        *("--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", "--encoding=UTF8"),
+        *("--no-owner", "--no-privileges", "--no-tablespaces", "--no-password", f"--encoding={encoding}"),
         *("--no-publications", "--no-subscriptions", "--no-security-labels"),
         f"--exclude-schema={ledger.SCHEMA}",
         *(f"--exclude-table-data={_pattern(each)}" for each in without_rows),
@@ -123,6 +125,7 @@ def write_archive(
         layout=layout,
         compression=compression,
         snapshot=database.snapshot,
+        encoding=dump_encoding(database.session.info.parameter_status("server_encoding")),
         without_rows=without_rows,
         jobs=jobs,
     )

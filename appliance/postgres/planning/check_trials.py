@@ -24,6 +24,7 @@ from appliance.masking.expressions.permutation import drawn_once
 from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.copying.copy_sql import rows_of
 from appliance.postgres.copying.subject_lookups import selected as selected_with
+from appliance.postgres.no_encoding import holds_bytes, rows_in
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.masked_rows import (
     ROWS,
@@ -181,7 +182,7 @@ def check_problems(
     rules = [
         _Rule((schema, table), name, expression, tuple(columns), domain)
         for query, domain in ((_CHECKS, False), (_DOMAIN_CHECKS, True))
-        for schema, table, name, expression, columns in source.execute(query, {"tables": oids}).fetchall()
+        for schema, table, name, expression, columns in rows_in(source, query, {"tables": oids})
     ]
     found: dict[Problem, None] = {}
     for rule in rules:
@@ -190,7 +191,11 @@ def check_problems(
         known = {name for each in table.columns for name in each.check_constraints}
         if not rule.domain and rule.name not in known:
             continue
-        if not touched or not tried_in_source(rule.expression, domain=rule.domain):
+        if (
+            not touched
+            or holds_bytes(rule.expression)
+            or not tried_in_source(rule.expression, domain=rule.domain)
+        ):
             continue
         tried = _Trial(source, table, plan, rule, encoding)
         rows, broken = tried.broken({})
@@ -214,6 +219,8 @@ def check_problems(
 def tried_in_source(expression: str, *, domain: bool) -> bool:
     """Whether no value can make a check fail, as its text says: it calls the server's own functions alone."""
     if domain and any("VALUE" in literal for literal in _LITERAL.findall(expression)):
+        return False
+    if holds_bytes(expression):
         return False
     bare = _LITERAL.sub("''", expression)
     called = re.findall(r"([\w.\"]+)\s*\(", bare)

@@ -8,11 +8,13 @@ pg_dump 12 to 18).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
+from appliance.postgres.no_encoding import text_of
 
 OLDEST, NEWEST = (1, 14), (1, 16)
 CUSTOM_FORMAT = 1
@@ -49,6 +51,25 @@ class Entry(BaseModel):
         name = f"{self.schema_name}.{self.tag}" if self.schema_name else self.tag
         return f"{self.kind.lower()} {name}"
 
+    @property
+    def is_query_of_view(self) -> bool:
+        """What a view shows, where that comes after the rows: until then it has its columns alone.
+
+        So pg_dump writes a view that relies on a key (``GROUP BY id``).
+        """
+        return self.kind == "RULE" and self.tag.endswith(" _RETURN")
+
+
+def needing(entries: Iterable[Entry], wanted: int) -> list[Entry]:
+    """Those that need the entry ``wanted``, through any number of others; in their order."""
+    gone = {wanted}
+    found = []
+    for entry in entries:
+        if entry.dump_id not in gone and not gone.isdisjoint(entry.depends_on):
+            gone.add(entry.dump_id)
+            found.append(entry)
+    return found
+
 
 class _Reader:
     def __init__(self, content: bytes) -> None:
@@ -76,7 +97,7 @@ class _Reader:
         if length < 0:
             return None
         # A SQL_ASCII database may hold bytes of any encoding; they come out again as they went in.
-        return self.take(length).decode("utf-8", "surrogateescape")
+        return text_of(self.take(length))
 
 
 def read_archive(content: bytes) -> list[Entry]:

@@ -171,8 +171,11 @@ ORDER BY i.indrelid, c.relname
 """
 
 # A constraint that references a partitioned table has copies for each of its partitions: those are left out.
+# What is referred to may be a table of an extension, which TABLES does not have.
 FOREIGN_KEYS = """
-SELECT k.conrelid, k.conname, k.conkey, n.nspname, c.relname, k.confrelid, k.confkey,
+SELECT k.conrelid, k.conname, k.conkey, n.nspname, c.relname,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (number, place)
+             JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place),
        k.condeferrable, k.convalidated, coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false)
 FROM pg_constraint AS k
 JOIN pg_class AS c ON c.oid = k.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -244,7 +244,7 @@ def _foreign_keys(
         if may_be_null:
             nullable[oid, name].append(names[oid][here])
     found: dict[int, list[ForeignKey]] = defaultdict(list)
-    for oid, name, key, schema, table, other, other_key, deferrable, validated, period in connection.execute(
+    for oid, name, key, schema, table, to_columns, deferrable, validated, period in connection.execute(
         catalog_queries.FOREIGN_KEYS, [oids]
     ):
         found[oid].append(
@@ -253,7 +253,7 @@ def _foreign_keys(
                 columns=tuple(names[oid][number] for number in key),
                 to_schema=schema,
                 to_table=table,
-                to_columns=tuple(names[other][number] for number in other_key if other in names),
+                to_columns=tuple(to_columns),
                 comparisons=tuple(compared[oid, name]),
                 nullable=tuple(nullable[oid, name]),
                 period=period,

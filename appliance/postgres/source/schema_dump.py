@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
+from appliance.postgres.no_encoding import dump_encoding
+from appliance.postgres.sessions.connect import SESSION_SETTINGS
 from appliance.postgres.source.archive_contents import Entry, read_archive
 from appliance.postgres.source.trigger_states import after_their_triggers
 from appliance.postgres.source.unsupported_objects import LeftCheck
@@ -31,6 +33,10 @@ _NEVER = {
 }  # fmt: skip
 # Settings of the session that loads: ours are set by the session that loads.
 _SETTINGS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
+# How definitions are written follows what a database or role has set: they are loaded under ours.
+_WRITTEN_AS_OURS = " ".join(
+    f"-c {name}={SESSION_SETTINGS[name]}" for name in ("standard_conforming_strings", "quote_all_identifiers")
+)
 # Entries that are about another one, and go where that goes. All others have a catalog row of their own.
 _PARTS = {"COMMENT", "TABLE ATTACH", "INDEX ATTACH", "ROW SECURITY", "SEQUENCE OWNED BY"}
 
@@ -41,6 +47,7 @@ def dump_schema(
     *,
     snapshot: str,
     lock_timeout_s: int,
+    encoding: str,
     left_out: Iterable[tuple[str, str]] = (),
 ) -> list[Entry]:
     """Every object of the source's schema as the snapshot sees it, without what a twin never has.
@@ -51,7 +58,8 @@ def dump_schema(
     """
     command = [
         str(program.path),
-        *("--format=custom", "--compress=0", "--schema-only", f"--snapshot={snapshot}", "--encoding=UTF8"),
+        *("--format=custom", "--compress=0", "--schema-only", f"--snapshot={snapshot}"),
+        f"--encoding={dump_encoding(encoding)}",
         *("--no-owner", "--no-privileges", "--no-tablespaces", "--no-password"),
         *("--no-publications", "--no-subscriptions", "--no-security-labels"),
         f"--lock-wait-timeout={lock_timeout_s * 1000}",
@@ -59,7 +67,7 @@ def dump_schema(
     ]
     if program.major >= 18:
         command.append("--no-statistics")
-    base = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
+    base = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "PGOPTIONS": _WRITTEN_AS_OURS}
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603
             command,

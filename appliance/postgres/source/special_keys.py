@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.postgres.no_encoding import rows_in
 from appliance.postgres.source.catalog_queries import SPECIAL_KEYS
 from appliance.workflow.catalog import SpecialKey
 
@@ -17,8 +18,8 @@ def read_special_keys(
 ) -> dict[int, tuple[SpecialKey, ...]]:
     """Those of some tables, by oid; ``names`` are their columns by number. Raises psycopg errors."""
     found: dict[int, list[SpecialKey]] = defaultdict(list)
-    for oid, name, key, expressions, predicate, read, nulls, excludes, operators in connection.execute(
-        SPECIAL_KEYS, [list(oids)]
+    for oid, name, key, expressions, predicate, read, nulls, excludes, operators in rows_in(
+        connection, SPECIAL_KEYS, [list(oids)]
     ):
         columns = [names[oid].get(number) for number in key]
         equal = [

@@ -156,11 +156,16 @@ def check_same(table: PlannedTable, then: Sequence[Identity], now: Sequence[Iden
     raise _no_longer_fits(table, names or [table.qualified])
 
 
+def gone(table: PlannedTable) -> WorkFailedForGoodError:
+    """The failure where reading the table finds one that is not there under its name any more."""
+    return _no_longer_fits(table, [table.qualified])
+
+
 def _no_longer_fits(table: PlannedTable, names: Sequence[str]) -> WorkFailedForGoodError:
     return WorkFailedForGoodError(
         f"The run's snapshot does not fit {', '.join(names)} any more.",
-        "It was emptied, rewritten, renamed or altered since the run began (TRUNCATE, VACUUM FULL, ALTER"
-        " TABLE …). Read in the old snapshot it would show other rows than it had, or none.",
+        "It was emptied, rewritten, renamed, altered or dropped since the run began (TRUNCATE, VACUUM FULL,"
+        " ALTER TABLE …). Read in the old snapshot it would show other rows than it had, or none.",
         "Start a new run.",
         sqlstate="40001",
         table=table.qualified,

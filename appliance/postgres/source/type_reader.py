@@ -10,6 +10,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.postgres.no_encoding import rows_in
 from appliance.postgres.source import catalog_queries
 from appliance.workflow.catalog import TypeKind
 
@@ -77,7 +78,7 @@ def read_types(
 ) -> dict[tuple[int, int], TypeFacts]:
     """The facts of every (type oid, type modifier) pair."""
     pairs = sorted(set(used))
-    rows = connection.execute(catalog_queries.TYPES, [sorted({oid for oid, _ in pairs})])
+    rows = rows_in(connection, catalog_queries.TYPES, [sorted({oid for oid, _ in pairs})])
     types = {row[0]: _type(row) for row in rows}
     below = {pair: _unwrap(types, *pair) for pair in pairs}
     wanted = sorted({*pairs, *((base.oid, -1) for base, _, _, _ in below.values())})

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from appliance.errors import ApplianceError
 from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.errors import database_failure
+from appliance.postgres.no_encoding import rows_in
 from appliance.postgres.plan import TableName
 from appliance.postgres.sessions.parallel_jobs import Job, run_jobs
 from appliance.postgres.twin.found_names import with_names
@@ -41,6 +42,8 @@ _OURS = (
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass"
     " AND d.objid = c.oid AND d.deptype = 'e')"
 )
+# Without an encoding there is nothing to convert.
+_BYTES = "CASE WHEN pg_catalog.getdatabaseencoding() = 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END"
 _TABLES = f"{OURS_TABLES} WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_OURS}"
 _DEFINITIONS = f"""
 SELECT line FROM (
@@ -71,7 +74,7 @@ SELECT line FROM (
   WHERE {_OURS}
  UNION ALL
  SELECT 'function ' || c.oid::regprocedure::text || ' '
-   || pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(c.prosrc, 'UTF8')), 'hex')
+   || pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(c.prosrc, {_BYTES})), 'hex')
   FROM (SELECT *, pronamespace AS relnamespace FROM pg_catalog.pg_proc) AS c
   WHERE {_OURS.replace("pg_class'::regclass", "pg_proc'::regclass")}
  UNION ALL
@@ -207,7 +210,7 @@ def _read(
                 ReadTable(TableName(schema_name=schema, name=table), pages, plain, tuple(key), correlation)
                 for schema, table, pages, plain, key, correlation in session.execute(_TABLES.encode())
             ]
-            lines = [line for (line,) in session.execute(_DEFINITIONS.encode())]
+            lines = [line for (line,) in rows_in(session, _DEFINITIONS)]
     except psycopg.Error as error:
         raise database_failure("The twin's definitions could not be read for its digest.", error) from None
     read = [table for table in tables if wanted(table.name.qualified)]

@@ -12,9 +12,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
-from appliance.postgres.building.as_in_source import Work, bytes_as_they_are, set_as_in_source, set_as_ours
+from appliance.postgres.building.as_in_source import Work, set_as_in_source, set_as_ours
 from appliance.postgres.building.function_advice import mended
 from appliance.postgres.copying import ledger
+from appliance.postgres.copying.at_fault import mask_may_be_why
 from appliance.postgres.copying.chosen_rows import chosen_rows, gives_evidence
 from appliance.postgres.copying.copy_sql import copy_in, copy_out
 from appliance.postgres.copying.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
@@ -22,6 +23,7 @@ from appliance.postgres.copying.erased import count_erased
 from appliance.postgres.copying.left_out import count_left_out
 from appliance.postgres.copying.small_tables import Together, is_small
 from appliance.postgres.errors import database_failure, named_failure
+from appliance.postgres.no_encoding import bytes_as_they_are
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Settings, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import relations
@@ -29,7 +31,7 @@ from appliance.postgres.sessions.bindings import bind_words
 from appliance.postgres.source.lock_watch import Covered, GaveWayError, LockWatch
 from appliance.postgres.source.snapshot import import_snapshot
 from appliance.postgres.source.source_load import MOST_PAUSE_S, PAUSE_S, ROOM, Throttle, has_room, share
-from appliance.postgres.source.table_identity import SAVEPOINT, check_same, identities, question, take
+from appliance.postgres.source.table_identity import SAVEPOINT, check_same, gone, identities, question, take
 from appliance.steps.calling.context import StepContext
 from appliance.steps.records.run_files import schema_of, settings_of
 
@@ -276,7 +278,7 @@ class CopyEnds:
             raise
 
     def _not_written(self, table: PlannedTable, error: psycopg.Error) -> ApplianceError:
-        masked = bool(table.masked_columns)
+        masked = mask_may_be_why(table, error)
         failure = named_failure("A table could not be written.", error, table=table.qualified, masked=masked)
         number, into = self._plan.targets.index(self._target), table.load_into
         return mended(
@@ -302,6 +304,8 @@ class CopyEnds:
         except psycopg.errors.LockNotAvailable:
             self._into.execute("ROLLBACK")
             raise LockedError from None
+        except psycopg.errors.UndefinedTable:
+            raise gone(table) from None
         except psycopg.Error as error:
             raise SourceBrokeError(error) from None
         asked = question(table, session.info.backend_pid)

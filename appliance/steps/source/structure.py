@@ -33,6 +33,16 @@ _FILLED_VIEWS = """
 SELECT n.nspname::text, c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'm' AND c.relispopulated ORDER BY 1, 2
 """
+# Up to PostgreSQL 17 a column may hold NULL though it is inherited from one that may not, and pg_dump has no
+# words for that: what inherits is made with the parent's NOT NULL.
+_NULL_IN_CHILDREN = """
+SELECT DISTINCT n.nspname::text, c.relname::text, a.attname::text
+FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND NOT a.attnotnull
+JOIN pg_attribute AS p ON p.attrelid = i.inhparent AND p.attname = a.attname AND p.attnum > 0 AND p.attnotnull
+WHERE c.relkind = 'r' AND NOT c.relispartition
+"""
 # A constraint's index is made by the constraint, and goes by its oid. Measuring would take locks.
 _INDEX_BYTES = """
 SELECT coalesce(k.oid, i.indexrelid)::bigint,
@@ -61,6 +71,8 @@ class SourceSchema:
     filled_views: tuple[tuple[str, str], ...]
     index_bytes: dict[int, int]
     has_public: bool
+    nullable: tuple[tuple[str, str, str], ...] = ()
+    """Columns (schema, table, column) that may hold NULL, and inherit from one that may not."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,7 @@ def read_schema(context: StepContext, plan: Plan) -> SourceSchema:
                         service_environment(context.secrets_dir, plan.source.connection, name),
                         snapshot=context.snapshot().snapshot_id,
                         lock_timeout_s=context.spec.workflow.limits.lock_timeout_s,
+                        encoding=plan.source.encoding,
                         left_out=aside.union(*(each.unreadable + each.views for each in left_behind)),
                     )
                 except ApplianceError as error:
@@ -160,7 +173,13 @@ def _left_behind(
 
 def _beside_the_dump(
     source: Connection[TupleRow],
-) -> tuple[tuple[SequenceValue, ...], tuple[tuple[str, str], ...], dict[int, int], bool]:
+) -> tuple[
+    tuple[SequenceValue, ...],
+    tuple[tuple[str, str], ...],
+    dict[int, int],
+    bool,
+    tuple[tuple[str, str, str], ...],
+]:
     try:
         public = source.execute("SELECT FROM pg_namespace WHERE nspname = 'public'").fetchone()
         return (
@@ -168,6 +187,7 @@ def _beside_the_dump(
             tuple((schema, name) for schema, name in source.execute(_FILLED_VIEWS)),
             dict(source.execute(_INDEX_BYTES).fetchall()),
             public is not None,
+            tuple((schema, table, name) for schema, table, name in source.execute(_NULL_IN_CHILDREN)),
         )
     except psycopg.Error as error:
         raise database_failure("The source's sequences and indexes could not be read.", error) from None

@@ -23,6 +23,7 @@ from appliance.postgres.building.rules.late_rule import (
     asked_for,
 )
 from appliance.postgres.building.rules.partitions import routed, rules_of_partitions
+from appliance.postgres.no_encoding import rows_in
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.check_trials import tried_in_source
 
@@ -107,9 +108,9 @@ def late_rules(twin: Connection[TupleRow], tables: Sequence[PlannedTable]) -> li
         return []
     asked = asked_for([(table.schema_name, table.name) for table in tables])
     computed: dict[tuple[int, str], _Generated] = {}
-    checks = [row for row in twin.execute(_CHECKS, asked).fetchall() if row[0] - 1 in chosen]
-    domains = [row for row in twin.execute(_DOMAINS, asked).fetchall() if row[0] - 1 in chosen]
-    for place, name, expression, type_, needs, not_null, foreign, length in twin.execute(_COMPUTED, asked):
+    checks = [row for row in rows_in(twin, _CHECKS, asked) if row[0] - 1 in chosen]
+    domains = [row for row in rows_in(twin, _DOMAINS, asked) if row[0] - 1 in chosen]
+    for place, name, expression, type_, needs, not_null, foreign, length in rows_in(twin, _COMPUTED, asked):
         if place - 1 in chosen:
             made = Computed(name, f"({expression})::{type_}")
             computed[place - 1, name] = _Generated(made, expression, tuple(needs), not_null, foreign, length)

@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.postgres.building.rules.late_rule import WANTED, LateRule, asked_for
+from appliance.postgres.no_encoding import rows_in
 from appliance.postgres.plan import PlannedTable
 
 MOST_PARTITIONS = 2_000
@@ -54,7 +55,7 @@ def rules_of_partitions(
     if not roots:
         return
     names = list(roots)
-    for number, expression, about, few in twin.execute(_PARTITIONS, asked_for(names)).fetchall():
+    for number, expression, about, few in rows_in(twin, _PARTITIONS, asked_for(names)):
         place = roots[names[number - 1]]
         masked = {each.name for each in tables[place].masked_columns}
         if not expression or not few or masked.isdisjoint(about):

@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.building.rules.late_rule import LateRule
+from appliance.postgres.no_encoding import holds_bytes
 from appliance.postgres.plan import Settings
 from appliance.postgres.planning.masked_rows import TIMEOUT, Row
 
@@ -60,6 +61,8 @@ class Tried:
 
 def try_rule(session: Connection[TupleRow], rule: LateRule, rows: Sequence[Row], settings: Settings) -> Tried:
     """Hold the rows, of the rule's columns, against it. psycopg errors of the session itself pass."""
+    if holds_bytes(rule.expression) or any(holds_bytes(each.expression) for each in rule.computed):
+        return Tried(0, undecided="its definition holds bytes of no encoding")
     with session.transaction(force_rollback=True):
         session.execute("SET TRANSACTION READ ONLY")
         session.execute(TIMEOUT)
