@@ -315,6 +315,8 @@ def start_standby(primary: Cluster) -> Cluster:
     standby.port = free_port()
     with (data / "postgresql.auto.conf").open("a") as settings:
         settings.write(f"port = {standby.port}\nunix_socket_directories = '{standby.folder}'\n")
+        # What a newer pg_basebackup writes may be more than the server's own library knows.
+        settings.write(f"primary_conninfo = '{source}'\n")
     standby.start()
     return standby
 

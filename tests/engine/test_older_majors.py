@@ -306,9 +306,14 @@ def test_what_a_generated_column_is_computed_from_is_known(begin: Begin, major: 
     scenario.workflow["masks"] = {"public.person.email": "email"}
     ended = scenario.run()
     assert ended.code == 0, ended.text
+    scenario.policy = {"always_mask": ["*.*.login"]}
+    planned = scenario.run("plan")
+    assert planned.code == 0 and "table public.odd: It needs the function public.hidden(text)" in planned.text
+    del scenario.workflow["masks"]["public.person.email"]
+    refused = scenario.run("plan")
+    assert "login must be masked (*.*.login); it is generated from email, not masked" in refused.text
     logins = "SELECT count(*) FILTER (WHERE login = lower(email)), max(login) ~ 'shop' FROM public.person"
     assert scenario.twin_rows(logins) == [(9, False)]
-    assert "table public.odd: It needs the function public.hidden(text)" in scenario.run("plan").text
 
 
 def test_a_branch_is_not_given_to_a_role_that_16_does_not_let_its_maker_become(older: Older) -> None:

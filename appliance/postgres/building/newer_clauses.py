@@ -13,7 +13,7 @@ class _Clause(NamedTuple):
     """Is in what the server says, in each of its languages."""
     text: re.Pattern[str]
     what: str | None
-    """What the object then lacks; None where nobody would miss it."""
+    """What the object then lacks; None where that changes nothing."""
 
 
 _CLAUSES = (

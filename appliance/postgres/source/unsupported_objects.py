@@ -116,8 +116,27 @@ WHERE s.objid >= 16384 AND NOT EXISTS (
     SELECT FROM pg_depend AS d WHERE d.classid = s.classid AND d.objid = s.objid AND d.deptype IN ('e', 'i'))
 """
 
+# The catalog is read in the run's snapshot, but these functions look at what is there now: they give nothing
+# for what was dropped since, where pg_identify_object of PostgreSQL 13 would fail.
+_THERE_STILL = """CASE CASE {o}.classid
+    WHEN 'pg_class'::regclass THEN pg_table_is_visible({o}.objid)
+    WHEN 'pg_type'::regclass THEN pg_type_is_visible({o}.objid)
+    WHEN 'pg_proc'::regclass THEN pg_function_is_visible({o}.objid)
+    WHEN 'pg_rewrite'::regclass THEN (
+        SELECT pg_table_is_visible(ev_class) FROM pg_rewrite WHERE oid = {o}.objid)
+    WHEN 'pg_attrdef'::regclass THEN (
+        SELECT pg_table_is_visible(adrelid) FROM pg_attrdef WHERE oid = {o}.objid)
+    WHEN 'pg_trigger'::regclass THEN (
+        SELECT pg_table_is_visible(tgrelid) FROM pg_trigger WHERE oid = {o}.objid)
+    WHEN 'pg_policy'::regclass THEN (
+        SELECT pg_table_is_visible(polrelid) FROM pg_policy WHERE oid = {o}.objid)
+    WHEN 'pg_constraint'::regclass THEN (
+        SELECT coalesce(pg_table_is_visible(nullif(conrelid, 0)), pg_type_is_visible(nullif(contypid, 0)))
+        FROM pg_constraint WHERE oid = {o}.objid)
+    ELSE true END IS NOT NULL WHEN true THEN {o}.classid END"""
+
 # What the workflow leaves out, by the kind and the name that the plan itself lists things under.
-_LEFT_OUT = """
+_LEFT_OUT = f"""
 UNION ALL
 SELECT o.classid, o.objid, 'the ' || i.type || ' ' || i.identity, %(leave_out)s
 FROM (
@@ -128,11 +147,11 @@ FROM (
     UNION SELECT 'pg_type'::regclass, oid FROM pg_type WHERE oid >= 16384
     UNION SELECT 'pg_extension'::regclass, oid FROM pg_extension WHERE oid >= 16384
     UNION SELECT 'pg_cast'::regclass, oid FROM pg_cast WHERE oid >= 16384
-) AS o CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, 0) AS i
+) AS o CROSS JOIN LATERAL pg_identify_object({_THERE_STILL.format(o="o")}, o.objid, 0) AS i
 CROSS JOIN LATERAL replace(replace(replace(i.identity, 'pg_catalog.', ''), '"', ''), ', ', ',') AS s (name)
 WHERE i.type || ' ' || s.name = ANY (%(wanted)s)
     OR i.type || ' ' || split_part(s.name, '(', 1) = ANY (%(wanted)s)
-"""
+"""  # noqa: S608
 
 # A view hangs on its rule, a table on its defaults: pg_depend has these the other way round only. An
 # inherited check hangs on the one above, which it does not have. A table does without an access method.
@@ -161,7 +180,10 @@ gone AS (
 listed AS (
     SELECT DISTINCT ON (classid, objid) * FROM gone ORDER BY classid, objid, seed DESC, thing
 )
-SELECT l.classid::bigint, l.objid::bigint, l.thing, l.why, l.seed, i.type, i.identity, n.nspname::text,
+SELECT l.classid::bigint, l.objid::bigint, l.thing, l.why, l.seed,
+    coalesce(i.type, CASE WHEN c.relkind IN ('r', 'p') THEN 'table' WHEN c.relkind = 'v' THEN 'view'
+        WHEN c.relkind = 'm' THEN 'materialized view' END),
+    coalesce(i.identity, quote_ident(n.nspname) || '.' || quote_ident(c.relname)), n.nspname::text,
     c.relname::text, c.relkind::text,
     (l.classid = 'pg_collation'::regclass AND l.objid < 16384) OR EXISTS (
         SELECT FROM pg_depend AS d JOIN gone AS w ON w.classid = d.refclassid AND w.objid = d.refobjid
@@ -169,13 +191,14 @@ SELECT l.classid::bigint, l.objid::bigint, l.thing, l.why, l.seed, i.type, i.ide
             AND d.deptype IN ('a', 'i', 'e', 'P', 'S'))
         OR NOT k.conislocal AS part,
     k.schema_name::text, k.table_name::text, quote_ident(k.conname), pg_get_constraintdef(k.oid)
-FROM listed AS l CROSS JOIN LATERAL pg_identify_object(l.classid, l.objid, 0) AS i
+FROM listed AS l CROSS JOIN LATERAL pg_identify_object({there}, l.objid, 0) AS i
 LEFT JOIN pg_class AS c ON l.classid = 'pg_class'::regclass AND c.oid = l.objid
 LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (
     SELECT f.*, kc.relname AS table_name, kn.nspname AS schema_name FROM pg_constraint AS f
     JOIN pg_class AS kc ON kc.oid = f.conrelid JOIN pg_namespace AS kn ON kn.oid = kc.relnamespace
     WHERE l.classid = 'pg_constraint'::regclass AND f.oid = l.objid AND f.contype = 'c'
+        AND pg_table_is_visible(f.conrelid) IS NOT NULL
 ) AS k ON true
 ORDER BY l.classid, l.objid
 """
@@ -221,7 +244,9 @@ def find_left_behind(
         "roles": sorted(target.roles),
         "collations": sorted(provider + name for provider, name in target.collations),
     }
-    rows = source.execute(_CLOSURE.format(seeds=seeds), parameters).fetchall()
+    rows = source.execute(
+        _CLOSURE.format(seeds=seeds, there=_THERE_STILL.format(o="l")), parameters
+    ).fetchall()
     tables = [row for row in rows if row[9] in {"r", "p"}]
     named = _named(rows) if wanted else set()
     return LeftBehind(
@@ -260,7 +285,8 @@ def _named(rows: Iterable[TupleRow]) -> set[str]:
 def _items(rows: Iterable[TupleRow]) -> Iterable[NotCarried]:
     for row in rows:
         kind, identity, part = row[5], row[6], row[10]
-        if part or kind in _LISTED_ALREADY:
+        # Without a kind: a part of something that was dropped since.
+        if part or kind is None or kind in _LISTED_ALREADY:
             continue
         yield NotCarried(kind=kind, name=identity or "", why=_reason(row))
 
