@@ -115,8 +115,9 @@ _NEXT_STEPS = {
     "23P01": "Choose a mask that keeps apart what the constraint compares, or list its columns under keep.",
 }
 _UNMASKED = (
-    "No mask does this: the source's own rows are so. Mend them there, filter them under rows, or leave"
-    " the table out under tables.exclude."
+    "No mask does this: the source's own rows are so, or what they are held against looks at other tables,"
+    " which may be empty then. Mend that there, filter them under rows, or leave the table out under"
+    " tables.exclude."
 )
 _UNMASKED_REASON = {"23502": "A NULL stands where none may be. (SQLSTATE 23502)"}
 _REASONS = {

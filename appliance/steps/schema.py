@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
-from appliance.errors import WorkFailedError
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.killed_runs import mark_unfinished
 from appliance.postgres.building.as_in_source import accepted
 from appliance.postgres.building.late_checks import LateCheck, let_hold_null, take_off
@@ -106,6 +107,19 @@ def _check_planned_tables(plan: Plan, entries: list[Entry]) -> None:
         )
 
 
+def _check_tables_come_first(plan: Plan, after: Collection[Entry]) -> None:
+    """Raise WrongRequestError where a planned table needs what relies on a key, which is made after rows."""
+    late = {(entry.schema_name, entry.tag) for entry in after if entry.kind == "TABLE"}
+    found = [table.qualified for table in plan.tables if (table.schema_name, table.name) in late]
+    if found:
+        raise WrongRequestError(
+            f"Tables cannot be made before their rows: {', '.join(found[:20])}.",
+            "They need the row type of a materialised view that relies on a key (GROUP BY id), and both come"
+            " after the rows. pg_dump cannot put them in order either.",
+            "Name all columns in the view's GROUP BY, or leave the tables out under tables.exclude.",
+        )
+
+
 def _create(context: StepContext, plan: Plan, target: TargetFacts) -> list[str]:
     wanted = LocaleSettings(
         encoding=plan.source.encoding,
@@ -155,6 +169,7 @@ def _load(
     read: SourceSchema,
 ) -> _Loaded:
     before, after = split_sections(entries)
+    _check_tables_come_first(plan, after)
 
     def progress(loaded: int) -> None:
         context.progress(
