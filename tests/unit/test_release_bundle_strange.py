@@ -1,4 +1,4 @@
-"""A bundle that is signed and strange is refused in words, leaves nothing, and stands in no later one's way."""
+"""A strange bundle is refused in words, leaves nothing, and stands in no later one's way."""
 
 from __future__ import annotations
 
