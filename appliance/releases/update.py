@@ -133,7 +133,7 @@ def _settle(settings: Settings, asked: Asked) -> Update | None:
         if done:
             forget_failures(state, update.wanted.version)
         elif update.tried_at is not None and not update.left_by_hand:
-            note_failure(state, update.wanted.version, update.message)
+            note_failure(state, update.wanted.version, update.message, update.tried_at)
         write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
         forget_wanted(FOLDER, update.wanted)
         (state / UNDER_WAY).unlink()
