@@ -22,8 +22,12 @@ import appliance
 from appliance.contract.events import UpdateChanged
 from appliance.contract.fields import VersionName
 from appliance.durable import write_file
-from appliance.errors import Explanation, RefusedError
+from appliance.errors import ApplianceError, Explanation, RefusedError
 from appliance.policy.policy import Refusal, check_update, enforce, read_policy
+from appliance.policy.updates import after
+from appliance.releases.held import read_held
+from appliance.releases.installed import ROOT
+from appliance.releases.repository.trust import Trust
 from appliance.settings.settings import Settings
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
@@ -32,7 +36,7 @@ from appliance.store.events import append_event, scrubbed
 State = Literal["done", "refused", "failed"]
 
 ANSWER_WITHIN = timedelta(days=8)
-"""A weekly update window passes in that time; what has not been answered then never will be."""
+"""A weekly update window passes in that time; what nothing holds and has no answer then never will."""
 BELIEVED_AFTER_S = 3600.0
 """A release that has run for so long was moved to; until then it may be moved back from."""
 LONGEST_ANSWER = 64 * 1024
@@ -143,9 +147,9 @@ class WantedRelease:
         elif wish.version == appliance.__version__ and time.monotonic() - self._began > BELIEVED_AFTER_S:
             self._forget()
             _finish(db, wish, "done")
-        elif datetime.now(UTC) - wish.requested_at > ANSWER_WITHIN:
+        elif datetime.now(UTC) > self._answered_until(wish):
             self._forget()
-            days = ANSWER_WITHIN.days
+            days = (datetime.now(UTC) - wish.requested_at).days
             why = Explanation(
                 f"No update was made within {days} days.", next_step="systemctl status appliance-update.timer"
             )
@@ -154,6 +158,17 @@ class WantedRelease:
     def _refusals(self, version: str) -> tuple[Refusal, ...]:
         """Raises WrongDocumentError for a policy that cannot be read: then nothing is asked for."""
         return check_update(read_policy(self._settings), version)
+
+    def _answered_until(self, wish: Wish) -> datetime:
+        """What its age, a freeze or a hold puts off is not given up: it is to come later."""
+        try:
+            updates = read_policy(self._settings).updates
+            held = read_held(Trust(ROOT).folder).until
+        except ApplianceError:
+            # Nothing is known, and what reads it complains of it already.
+            return datetime.max.replace(tzinfo=UTC)
+        until = updates.may_wait_until(wish.requested_at, ANSWER_WITHIN)
+        return max(until, after(held) + ANSWER_WITHIN) if held else until
 
     def _note_refusal(
         self, db: Connection, version: str, command_id: str | None, refusals: tuple[Refusal, ...]

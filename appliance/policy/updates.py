@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -31,6 +31,11 @@ def _check_days(text: str) -> str:
     if not _DAYS.fullmatch(text):
         raise wrong(f"{describe(text)} is not a number of days", '"7d"')
     return text
+
+
+def after(day: date) -> datetime:
+    """When that day is over, on this machine."""
+    return datetime.combine(day + timedelta(days=1), time.min).astimezone()
 
 
 class Freeze(StrictModel):
@@ -77,6 +82,14 @@ class Updates(StrictModel):
         """How long a release must have been out."""
         found = _DAYS.fullmatch(self.not_before or "")
         return timedelta(days=int(found[1])) if found else None
+
+    def may_wait_until(self, asked: datetime, within: timedelta) -> datetime:
+        """By when a release asked for then is moved to, if that takes no longer than ``within`` unhindered."""
+        until = asked + (self.least_age or timedelta()) + within
+        for each in sorted(self.freeze, key=lambda each: each.from_):
+            if each.to >= asked.date() and each.from_ <= until.date():
+                until = max(until, after(each.to) + within)
+        return until
 
     def frozen_until(self, today: date) -> date | None:
         """The last day of a freeze that this day lies in."""

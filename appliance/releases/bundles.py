@@ -48,6 +48,12 @@ def find_bundle(root: Path, version: str) -> tuple[Path, str]:
     return bundle, digest
 
 
+def is_fetched(root: Path, version: str) -> bool:
+    """Whether a bundle that may be installed lies here: what was installed, and removed since, has gone."""
+    bundle = root / FOLDER / bundle_name(version, this_architecture())
+    return Trust(root).verified(version) is not None and bundle.is_file()
+
+
 def _verified(trust: Trust, bundle: Path, version: str) -> str:
     note = trust.verified(version)
     if note is None or not bundle.exists():
@@ -82,7 +88,7 @@ def manifest_of(root: Path, version: str) -> ReleaseManifest:
             if opened is None or first is None or first.size > _MANIFEST_BYTES_MAX:
                 raise ValueError
             return ReleaseManifest.model_validate_json(opened.read())
-    except (OSError, tarfile.TarError, ValueError):
+    except (OSError, tarfile.TarError, ValueError, RecursionError):
         raise WorkFailedError(f"{bundle} is not a release bundle.", "", "Fetch it again.") from None
 
 

@@ -28,6 +28,8 @@ class Failures(BaseModel):
     times: int
     at: AwareDatetime
     why: str
+    tried_at: AwareDatetime | None = None
+    """Which attempt was counted last: one that is ended twice, since its process was killed, counts once."""
 
 
 class _ByVersion(RootModel[dict[str, Failures]]):
@@ -42,11 +44,15 @@ def failures(state: Path) -> dict[str, Failures]:
         return {}
 
 
-def note_failure(state: Path, version: str, why: str) -> None:
-    """One more. Raises OSError."""
+def note_failure(state: Path, version: str, why: str, tried_at: datetime) -> None:
+    """One more, of the attempt that began then. Raises OSError."""
     known = failures(state)
-    times = known[version].times + 1 if version in known else 1
-    _keep(state, known | {version: Failures(times=times, at=datetime.now(UTC), why=why[:2000])})
+    before = known.get(version)
+    if before is not None and before.tried_at == tried_at:
+        return
+    times = before.times + 1 if before else 1
+    failed = Failures(times=times, at=datetime.now(UTC), why=why[:2000], tried_at=tried_at)
+    _keep(state, known | {version: failed})
 
 
 def forget_failures(state: Path, version: str) -> None:

@@ -36,16 +36,17 @@ def update_alone(
     state.mkdir(mode=0o700, exist_ok=True)
     give_up = time.monotonic() + within_s
     with (state / "lock").open("w") as file:
-        if within_s and not _locked(file):
+        if within_s and not is_locked(file):
             say(f"Another update is being performed; waits up to {within_s:.0f} s for it.")
-        while not _locked(file):
+        while not is_locked(file):
             if time.monotonic() >= give_up:
                 raise BusyError("Another update is being performed.", "", "appliance release list")
             time.sleep(_POLL_S)
         yield state
 
 
-def _locked(file: IO[str]) -> bool:
+def is_locked(file: IO[str]) -> bool:
+    """Whether this process holds the file's lock now, which it is given if no other does."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

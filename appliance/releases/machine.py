@@ -11,6 +11,7 @@ older schema of the metadata: what Airflow has recorded goes along, and a copy o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -56,7 +57,9 @@ class Update(BaseModel):
     tried_at: AwareDatetime | None = None
     """When the release was switched to for the first time: the journal of a failure begins there."""
     proven_at: AwareDatetime | None = None
-    """When it had proven itself: the grace period begins there."""
+    """When it had proven itself: what goes wrong is looked for from there on."""
+    proven_uptime: float | None = None
+    """The same by the kernel's clock, which cannot be set: the grace period is counted by it."""
     watch_minutes: int = 0
     """How long the grace period is."""
     left_by_hand: bool = False
@@ -64,9 +67,20 @@ class Update(BaseModel):
     message: str = ""
     """What the outcome says."""
 
-    def moved(self, state: State, **changes: str | int | bool | datetime) -> Update:
+    def moved(self, state: State, **changes: str | float | bool | datetime) -> Update:
         """The same update, further on."""
         return self.model_copy(update={"state": state, **changes})
+
+    def watched_for(self, now: datetime, uptime: float) -> timedelta:
+        """How long it has been in its grace period for certain, whatever was done to the machine's clock.
+
+        After a reboot it is counted from the start of the machine: what was seen before is not enough.
+        """
+        if self.proven_uptime is None:
+            # It was begun by a release that did not count so.
+            return now - (self.proven_at or now)
+        began = self.proven_uptime if self.proven_uptime <= uptime else 0.0
+        return timedelta(seconds=uptime - began)
 
 
 class Host(Protocol):
@@ -143,17 +157,19 @@ def carry_on(update: Update, host: Host, keep: Callable[[Update], None]) -> Upda
     return update
 
 
-def judged(update: Update, host: Host, now: datetime) -> Update:
+def judged(update: Update, host: Host, now: datetime, uptime: float | None = None) -> Update:
     """A release in its grace period, looked at once: as it was, or moved on or back. Never raises."""
+    watched = update.watched_for(now, time.monotonic() if uptime is None else uptime)
     since = update.proven_at or now
     try:
-        wrong = host.wrong(since)
+        # With a clock that was set back since, all that it has done would be before it began.
+        wrong = host.wrong(min(since, now - watched))
     except ApplianceError:
         # Who cannot look knows nothing against it.
         wrong = ""
     if wrong:
         return update.moved("rolling_back", message=f"{wrong} It had proven itself at {since:%H:%M} UTC.")
-    if now - since >= timedelta(minutes=update.watch_minutes):
+    if watched >= timedelta(minutes=update.watch_minutes):
         return update.moved("settling")
     return update
 
@@ -213,7 +229,9 @@ def _forward(update: Update, host: Host) -> Update:
     if broken:
         return update.moved("rolling_back", message=broken)
     message = f"{version} runs, and has proven that it works."
-    return update.moved("watching", message=message, proven_at=datetime.now(UTC))
+    return update.moved(
+        "watching", message=message, proven_at=datetime.now(UTC), proven_uptime=time.monotonic()
+    )
 
 
 def _roll_back(update: Update, host: Host) -> Update:

@@ -16,7 +16,7 @@ from appliance.documents.names import is_release
 from appliance.errors import ApplianceError, ExitCode, RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.policy import Policy, check_update, enforce, read_policy
 from appliance.policy.refusal import Refusal
-from appliance.releases.bundles import side
+from appliance.releases.bundles import is_fetched, side
 from appliance.releases.failures import forget_failures, given_up, note_failure
 from appliance.releases.held import held_back, read_held
 from appliance.releases.host import METADATA_COPY, ThisMachine
@@ -133,7 +133,7 @@ def _settle(settings: Settings, asked: Asked) -> Update | None:
         if done:
             forget_failures(state, update.wanted.version)
         elif update.tried_at is not None and not update.left_by_hand:
-            note_failure(state, update.wanted.version, update.message)
+            note_failure(state, update.wanted.version, update.message, update.tried_at)
         write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
         forget_wanted(FOLDER, update.wanted)
         (state / UNDER_WAY).unlink()
@@ -263,15 +263,15 @@ def _is_held(policy: Policy, wanted: Wanted, *, by_operator: bool, back: bool) -
 
 def _is_missing(wanted: Wanted, by_operator: bool) -> bool:
     """Whether it has still to be fetched, or cannot be, which is answered then."""
-    trust = Trust(ROOT)
-    if (
-        by_operator
-        or not trust.is_pinned
-        or is_installed(ROOT, wanted.version)
-        or trust.verified(wanted.version)
-    ):
+    if by_operator or not Trust(ROOT).is_pinned:
         return False
     seen = read_seen(ROOT)
+    if seen and (why := seen.revoked.get(wanted.version)) is not None:
+        # It may be installed still, from before. A person may move back to it; by itself nothing does.
+        _refuse(wanted, f"{wanted.version} was revoked: {why}")
+        return True
+    if is_installed(ROOT, wanted.version) or is_fetched(ROOT, wanted.version):
+        return False
     if seen and seen.refused and seen.refused[0] == wanted.version and seen.at >= wanted.requested_at:
         _refuse(wanted, seen.refused[1])
     else:

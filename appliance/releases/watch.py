@@ -32,11 +32,11 @@ def begin_watch(state: Path) -> None:
     start_unit(UNIT)
 
 
-def look(root: Path, state: Path, host: Host, now: datetime) -> bool:
+def look(root: Path, state: Path, host: Host, now: datetime, uptime: float | None = None) -> bool:
     """Look once, under the lock of updates; whether the watch goes on. Raises OSError, ApplianceError."""
     update = read_update(state)
     if update is not None and update.state == "watching" and not is_overtaken(root, update):
-        verdict = judged(update, host, now)
+        verdict = judged(update, host, now, uptime)
         if verdict == update:
             return True
         keep_update(state, verdict)

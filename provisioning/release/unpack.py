@@ -10,6 +10,7 @@ folder without one is what an interrupted attempt left, and is made again from t
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -18,12 +19,13 @@ import os
 import platform
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 _BLOCK = 1 << 20
@@ -34,6 +36,9 @@ _SPACE_FACTOR = 4
 """A bundle's bytes against what it takes on disk: the wheels, and what they become."""
 _FILES_MAX = 20_000
 """A release has some hundreds; a name each takes an inode of the disk."""
+_NAME_MAX = 255
+_MADE_HERE = (".complete", ".used", "venv")
+"""What no bundle brings: it is made of what it brings, once all of that was checked."""
 _SWELLING_MAX = 20
 """What is compressed may grow by this factor. Images and wheels stay far below, and zeros reach 1,000."""
 
@@ -51,6 +56,14 @@ class UnfitError(Exception):
     def __init__(self, why: str, next_step: str = _FETCH_AGAIN) -> None:
         super().__init__(why)
         self.next_step = next_step
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_DAMAGE = (
+    *(tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, KeyError, TypeError),
+    # What is nested without end, a manifest that is of another kind, and what no zip of today has.
+    *(RecursionError, AttributeError, NotImplementedError, OverflowError, struct.error),
+)
 
 
 def main() -> int:
@@ -71,12 +84,15 @@ def main() -> int:
             print(_unpack(given.bundle, given.sha256, given.root, given.debs_only))  # noqa: T201
     except UnfitError as error:
         return _refused(str(error), error.next_step)
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, KeyError, TypeError):
+    except _DAMAGE:
         # It has the SHA-256 that was given, so that was taken from the damaged file.
         return _refused("it is not a whole bundle", _FETCH_AGAIN)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        return _refused(why, f"df -h {given.root}; make room, then run the same command again")
+        if error.errno in _NO_ROOM:
+            return _refused(why, f"df -h {given.root}; make room, then run the same command again")
+        where = f"{error.filename or given.root}"
+        return _refused(f"{why}, at {where}", f"ls -ld {where}; else {_FETCH_AGAIN}")
     return 0
 
 
@@ -109,14 +125,17 @@ def _manifest(archive: tarfile.TarFile) -> dict[str, Any]:
 
 
 def _extract_debs(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha256: str) -> str:
-    target = root / "debs"
+    target, half = root / "debs", root / ".debs-unpacking"
     shutil.rmtree(target, ignore_errors=True)
-    _extract(archive, manifest, root / ".debs-unpacking", prefix="debs/")
-    unpacked = root / ".debs-unpacking" / "debs"
-    if not unpacked.is_dir():
-        raise UnfitError("it holds no Debian packages", "make it with DEBS=CODENAME")
-    unpacked.rename(target)
-    shutil.rmtree(root / ".debs-unpacking")
+    # What another bundle has left there, half or refused, is no part of this one.
+    shutil.rmtree(half, ignore_errors=True)
+    try:
+        _extract(archive, manifest, half, prefix="debs/")
+        if not (half / "debs").is_dir():
+            raise UnfitError("it holds no Debian packages", "make it with DEBS=CODENAME")
+        (half / "debs").rename(target)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
     (target / ".complete").write_text(sha256 + "\n", encoding="ascii")
     return f"unpacked the Debian packages of {manifest['version']}"
 
@@ -181,6 +200,8 @@ def _extract(
     """Write the files that the manifest lists, and check each one while it is written."""
     expected = {name: digest for name, digest in manifest["files"].items() if name.startswith(prefix)}
     expected = {name: digest for name, digest in expected.items() if not name.startswith(skip)}
+    for name in expected:
+        _check_name(name)
     for count, member in enumerate(archive):
         if count > _FILES_MAX:
             raise UnfitError(f"it holds more than {_FILES_MAX} files")
@@ -190,10 +211,9 @@ def _extract(
             if member.name not in manifest["files"]:
                 raise UnfitError(f"it holds a file that its manifest does not list: {member.name[:100]!r}")
             continue
-        path = PurePosixPath(member.name)
-        if not member.isreg() or member.issparse() or path.is_absolute() or ".." in path.parts:
+        if not member.isreg() or member.issparse():
             raise UnfitError(f"it holds something that is not a plain file: {member.name[:100]!r}")
-        target = folder / path
+        target = folder / member.name
         target.parent.mkdir(parents=True, exist_ok=True)
         source = archive.extractfile(member)
         digest = hashlib.sha256()
@@ -206,6 +226,14 @@ def _extract(
         target.chmod(0o755 if member.mode & 0o100 else 0o644)
     if expected:
         raise UnfitError(f"it lacks a file that its manifest lists: {sorted(expected)[0][:100]!r}")
+
+
+def _check_name(name: str) -> None:
+    """Refuse what leads out of the folder, is the folder itself, or stands for that it is whole."""
+    parts = name.split("/")
+    is_plain = all(part.strip(".") and len(part.encode("utf-8", "replace")) <= _NAME_MAX for part in parts)
+    if not is_plain or parts[0] in _MADE_HERE or not name.isprintable():
+        raise UnfitError(f"it holds something that is not a plain file: {name[:100]!r}")
 
 
 def _check_swelling(folder: Path) -> None:

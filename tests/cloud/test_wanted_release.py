@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import appliance
+from appliance.releases.held import Held, write_held
 from appliance.status.state import State
 from tests.cloud.appliance_rig import POLICY, ApplianceRig, CloudSide
 
@@ -177,6 +178,48 @@ def test_an_answer_that_never_comes_is_given_up(
     monkeypatch.setattr("appliance.cloud.wanted_release.ANSWER_WITHIN", timedelta(0))
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "failed")
     assert "appliance-update.timer" in cloud.command_state(command)["problem"] and wanted(enrolled) is None
+
+
+def day(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+
+
+@pytest.mark.parametrize(
+    ("updates", "held", "asked_days_ago", "given_up"),
+    [
+        ({}, None, 9, True),
+        ({"not_before": "14d"}, None, 20, False),
+        ({"not_before": "14d"}, None, 23, True),
+        ({"freeze": [{"from": day(-20), "to": day(2)}]}, None, 20, False),
+        ({"freeze": [{"from": day(-20), "to": day(-1)}]}, None, 20, False),
+        ({"freeze": [{"from": day(-29), "to": day(-10)}]}, None, 25, True),
+        ({}, day(3), 20, False),
+        ({}, day(-10), 20, True),
+    ],
+)
+def test_a_wish_that_its_owner_puts_off_is_not_given_up(  # noqa: PLR0917
+    updates: dict[str, Any],
+    held: str | None,
+    asked_days_ago: int,
+    given_up: bool,
+    enrolled: ApplianceRig,
+    cloud: CloudSide,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("appliance.cloud.wanted_release.ROOT", tmp_path)
+    if held:
+        write_held(tmp_path / "trust", Held(until=date.fromisoformat(held)))
+    enrolled.write_policy(POLICY | {"updates": updates})
+    want(cloud, NEXT)
+    enrolled.turn_until(lambda: wanted(enrolled) is not None)
+    enrolled.db.execute(
+        "UPDATE appliance.wanted_release SET requested_at = now() - make_interval(days => %s)",
+        [asked_days_ago],
+    )
+    turns(enrolled, 2)
+    assert (wanted(enrolled) is None) is given_up
+    assert answers_reported(cloud)[1:] == ([(NEXT, "failed")] if given_up else [])
 
 
 def test_a_folder_that_cannot_be_written_is_said(

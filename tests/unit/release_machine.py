@@ -30,6 +30,7 @@ class Machine:
         self.broken, self.fails_its_probe, self.fails_later = broken, fails_its_probe, fails_later
         self.journals: list[str] = []
         self.left_by_a_probe = False
+        self.asked_since: datetime | None = None
         self.strike: Callable[[str], None] = lambda _: None
 
     def _deed(self, name: str) -> Iterator[None]:
@@ -116,6 +117,7 @@ class Machine:
             self.left_by_a_probe = False
 
     def wrong(self, since: datetime) -> str:
+        self.asked_since = since
         for _ in self._deed("wrong"):
             assert self.running and self.copy, "there must be a way back as long as it is judged"
         return "Does not stay up: x." if self.fails_later else ""

@@ -59,16 +59,50 @@ def test_a_release_that_nothing_is_said_against_is_settled_when_its_time_is_over
     machine = Machine()
     update = under_watch(machine, tmp_path)
     watch.begin_watch(tmp_path)
-    assert update.proven_at is not None
-    assert watch.look(tmp_path, tmp_path, machine, update.proven_at + timedelta(minutes=29))
+    assert update.proven_uptime is not None
+    assert watch.look(tmp_path, tmp_path, machine, NOW, update.proven_uptime + 29 * 60)
     assert (tmp_path / WATCHING).exists()
-    assert not watch.look(tmp_path, tmp_path, machine, update.proven_at + timedelta(minutes=31))
+    assert not watch.look(tmp_path, tmp_path, machine, NOW, update.proven_uptime + 31 * 60)
     assert not (tmp_path / WATCHING).exists()
     assert started == ["appliance-watch.path", "appliance-update.service"]
     settling = read_update(tmp_path)
     assert settling is not None and settling.state == "settling"
     assert carry_on(settling, machine, lambda _: None).state == "done"
     assert machine.state() == UPDATED
+
+
+@pytest.mark.parametrize("days", [-365, -1, 1, 365])
+def test_a_clock_that_is_set_neither_ends_a_grace_period_nor_hides_what_happens_in_it(
+    days: int, tmp_path: Path, started: list[str]
+) -> None:
+    machine = Machine()
+    update = under_watch(machine, tmp_path)
+    assert update.proven_at is not None and update.proven_uptime is not None
+    now, uptime = update.proven_at + timedelta(days=days, minutes=5), update.proven_uptime + 300
+    assert watch.look(tmp_path, tmp_path, machine, now, uptime)
+    assert machine.asked_since is not None and machine.asked_since <= now - timedelta(minutes=5)
+    assert watch.look(tmp_path, tmp_path, machine, now, uptime + 24 * 60)
+    assert not watch.look(tmp_path, tmp_path, machine, now, uptime + 26 * 60)
+
+
+def test_after_a_reboot_a_grace_period_is_counted_from_the_start(tmp_path: Path, started: list[str]) -> None:
+    machine = Machine()
+    update = under_watch(machine, tmp_path).moved("watching", proven_uptime=1e6)
+    keep_update(tmp_path, update)
+    later = datetime.now(UTC) + timedelta(hours=8)
+    assert watch.look(tmp_path, tmp_path, machine, later, 29 * 60.0)
+    assert not watch.look(tmp_path, tmp_path, machine, later, 31 * 60.0)
+
+
+def test_a_grace_period_that_a_former_release_began_goes_on_by_the_clock(
+    tmp_path: Path, started: list[str]
+) -> None:
+    machine = Machine()
+    text = under_watch(machine, tmp_path).model_dump_json(exclude={"proven_uptime"})
+    (tmp_path / UNDER_WAY).write_text(text)
+    begun = datetime.now(UTC)
+    assert watch.look(tmp_path, tmp_path, machine, begun + timedelta(minutes=29))
+    assert not watch.look(tmp_path, tmp_path, machine, begun + timedelta(minutes=31))
 
 
 def test_a_release_that_fails_in_its_grace_period_is_left(tmp_path: Path, started: list[str]) -> None:

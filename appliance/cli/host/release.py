@@ -120,9 +120,11 @@ def rollback(interrupt: Interrupt = False, yes: Yes = False) -> None:
 @app.command()
 def pin(version: Annotated[str, typer.Argument(help="The only release to move to.")]) -> None:
     """Stay on a release, or move to that one alone, until `unpin`. Policy may pin too; both hold."""
-    from appliance.cli.work.host.releases import hold_to  # noqa: PLC0415 - help must be instant
+    from appliance.cli.work.host.releases import hold_to, was_revoked  # noqa: PLC0415 - help must be instant
 
     hold_to(pin=version)
+    if revoked := was_revoked(version):
+        typer.echo(revoked)
     typer.echo(f"Nothing but {version} is moved to.\nNext: sudo appliance release unpin ends that.")
 
 
@@ -170,6 +172,7 @@ def trust(
 def _move(version: str, *, interrupt: bool, yes: bool, back: bool = False) -> None:
     """Ask, where something would be lost; then become the updater of the release that has proven itself."""
     from appliance.cli.work.host.going_down import agreed  # noqa: PLC0415 - help must be instant
+    from appliance.cli.work.host.releases import was_revoked  # noqa: PLC0415
     from appliance.errors import WrongRequestError  # noqa: PLC0415
     from appliance.releases.installed import CURRENT, ROOT, UPDATER, linked  # noqa: PLC0415
 
@@ -179,6 +182,8 @@ def _move(version: str, *, interrupt: bool, yes: bool, back: bool = False) -> No
         raise WrongRequestError(
             f"No release is installed in {ROOT}.", "This command is for an appliance.", "docs/install.md"
         )
+    if revoked := was_revoked(version):
+        typer.echo(revoked)
     command = [python, "-I", "-m", "appliance.releases.update", "--use", version]
     command += ["--interrupt"] if interrupt else []
     command += ["--accept-loss"] if agreed(ROOT, version, yes=yes) else []

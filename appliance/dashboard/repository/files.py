@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tarfile
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from appliance.documents.names import is_release
 from appliance.durable import link_file, whole_file, write_file
@@ -35,10 +34,10 @@ def read_manifest(bundle: Path) -> BundleManifest:
             opened = archive.extractfile(first) if first and first.name == "manifest.json" else None
             if opened is None or first is None or first.size > _MANIFEST_BYTES_MAX:
                 raise ValueError
-            manifest = BundleManifest.model_validate(json.loads(opened.read()))
+            manifest = BundleManifest.model_validate_json(opened.read())
         if not is_release(manifest.version) or manifest.architecture not in ARCHITECTURES:
             raise ValueError
-    except (OSError, tarfile.TarError, ValueError, ValidationError):
+    except (OSError, tarfile.TarError, ValueError, RecursionError):
         raise WrongRequestError(f"{bundle} is not a release bundle.", "", "make bundle") from None
     return manifest
 

@@ -31,16 +31,20 @@ class _Model(BaseModel):
 class PublishedBundle(_Model):
     """The file of a release for one architecture."""
 
-    target: Annotated[str, Field(max_length=200)]
+    target: Annotated[str, Field(max_length=200, pattern=r"^[0-9A-Za-z.+_-]+(/[0-9A-Za-z.+_-]+)*$")]
     """Its path below ``targets/``, without TUF's prefix."""
     sha256: Annotated[str, Field(pattern=f"^{SHA256}$")]
     size: Annotated[int, Field(ge=1)]
 
 
+Version = Annotated[str, Field(pattern=f"^{RELEASE}$")]
+"""A signer may be one who has stolen a key: what becomes a file's name is never taken as it comes."""
+
+
 class PublishedRelease(_Model):
     """One release of a channel."""
 
-    version: Annotated[str, Field(pattern=f"^{RELEASE}$")]
+    version: Version
     released_at: AwareDatetime
     """When it first came into any channel."""
     notes: Annotated[str, Field(max_length=NOTES_MAX)] = ""
@@ -54,7 +58,7 @@ class ChannelIndex(_Model):
     format: Literal[1] = 1
     channel: Channel
     releases: tuple[PublishedRelease, ...] = ()
-    revoked: dict[str, str] = Field(default_factory=dict)
+    revoked: dict[Version, str] = Field(default_factory=dict)
     """Why, by version."""
 
     def find(self, version: str) -> PublishedRelease | None:

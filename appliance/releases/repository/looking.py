@@ -25,12 +25,16 @@ from appliance.durable import write_file
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError, WrongRequestError
 from appliance.policy.policy import Policy, read_policy
 from appliance.releases.bundles import FOLDER as BUNDLES
+from appliance.releases.bundles import is_fetched
 from appliance.releases.installed import CURRENT, ROOT, is_installed, linked
+from appliance.releases.lock import BusyError
+from appliance.releases.repository.alone import looking_alone
 from appliance.releases.repository.contents import CHANNELS, ChannelIndex, this_architecture
 from appliance.releases.repository.repository import Repository
 from appliance.releases.repository.seen import Available, Seen, read_seen, write_seen
 from appliance.releases.repository.source import Pace, Server, Source
 from appliance.releases.repository.trust import How, Trust, Verified
+from appliance.releases.repository.unused import drop_unused
 from appliance.releases.wanted import FOLDER as WISHES
 from appliance.releases.wanted import read_wanted
 from appliance.settings.settings import Settings, load_settings
@@ -205,8 +209,9 @@ class Look:
         wanted = read_wanted(wishes)
         if wanted is None or is_installed(self._root, wanted.version):
             return None
-        note = self._trust.verified(wanted.version)
-        if note and (self._root / BUNDLES / bundle_name(wanted.version, this_architecture())).is_file():
+        was_there, note = is_fetched(self._root, wanted.version), self._trust.verified(wanted.version)
+        if was_there and note and note.how != "repository":
+            # An operator has brought it.
             return None
         try:
             self.bring(wanted.version, "repository")
@@ -218,7 +223,7 @@ class Look:
                 said = {"refused": (wanted.version, why)} if is_refusal else {"problem": why}
                 write_seen(self._root, seen.model_copy(update=said))
             raise
-        return wanted.version
+        return None if was_there else wanted.version
 
 
 def _available(index: ChannelIndex) -> list[Available]:
@@ -238,10 +243,11 @@ def look_and_fetch(root: Path, settings: Settings, wishes: Path) -> str:
     trust = Trust(root)
     if not trust.is_pinned:
         return "No release repository is trusted here, so none is looked at."
-    with server(settings, trust) as source:
+    with looking_alone(root), server(settings, trust) as source:
         look = Look(root, source, read_policy(settings))
         seen = look.see()
         fetched = look.fetch_wanted(wishes)
+        drop_unused(root, wishes)
     current = linked(root, CURRENT) or appliance.__version__
     newer = [each.version for each in seen.newer(current)]
     found = f"{seen.channel} has {', '.join(newer)}" if newer else f"{seen.channel} has nothing newer"
@@ -254,12 +260,13 @@ def main() -> int:
     """Look, and fetch what is wanted."""
     try:
         line = look_and_fetch(ROOT, load_settings(), WISHES)
+    except BusyError as error:
+        # To its timer that is no failure: it comes again.
+        sys.stdout.write(error.text() + "\n")
+        return ExitCode.DONE
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
         return error.exit_code
-    except OSError as error:
-        sys.stderr.write(f"What was found cannot be written: {os.strerror(error.errno or 0)}.\n")
-        return ExitCode.WORK_FAILED
     sys.stdout.write(line + "\n")
     return ExitCode.DONE
 

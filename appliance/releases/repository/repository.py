@@ -34,6 +34,8 @@ SPACE_FACTOR = 4
 """A bundle's bytes against what it takes unpacked, as provisioning/release/unpack.py has it."""
 ROOT_BYTES_MAX = 512_000
 _ROOTS_MAX = 256
+_NO_SUCH_FILE = (403, NOT_THERE)
+"""As python-tuf has it: a bucket says the one of what is not there, a web server the other."""
 _BASE = "repository://here/"
 """Sources know where they are; python-tuf wants a URL to put names behind."""
 _RUNNING_ON = "Nothing was installed, and the release that runs goes on."
@@ -78,8 +80,7 @@ class Repository:
     def channel(self, name: str) -> ChannelIndex:
         """What a channel has. Raises WorkFailedError."""
         path = index_target(name)
-        with self._in_words():
-            found = self._updater.get_targetinfo(path)
+        found = self._signed_target(path)
         if found is None:
             raise WrongRequestError(
                 f"The release repository has no channel {name}.", "", "Set updates.channel in policy.yaml."
@@ -123,18 +124,26 @@ class Repository:
                 f"{version} is not made for this machine, which is {this_architecture()}.",
                 f"It is for {has}.",
             )
-        with self._in_words():
-            target = self._updater.get_targetinfo(bundle.target)
+        target = self._signed_target(bundle.target)
         if target is None or target.hashes.get("sha256") != bundle.sha256 or target.length != bundle.size:
             raise self._not_believed(f"Its index and its signatures differ about {version}.")
         return Offer(name, release, target)
 
+    def _signed_target(self, path: str) -> TargetFile | None:
+        with self._in_words():
+            found = self._updater.get_targetinfo(path)
+        if found is not None and "sha256" not in found.hashes:
+            raise self._not_believed("A file of it is signed without its SHA-256.")
+        return found
+
     def fetch(self, offer: Offer, into: Path) -> None:
         """Have the bundle at ``into``, whole and verified. What was fetched before it broke off is used.
 
-        Raises WorkFailedError; then nothing has that name.
+        Raises WorkFailedError; then nothing new has that name.
         """
         target = offer.target
+        if _is_there(into, target):
+            return
         partial = into.with_name(f".{offer.sha256}.partial")
         for other in into.parent.glob(".*.partial"):
             if other != partial:
@@ -236,9 +245,9 @@ def find_root(source: Source, digest: str) -> bytes:
     for version in range(1, _ROOTS_MAX):
         try:
             data = source.fetcher.download_bytes(f"{_BASE}{METADATA}/{version}.root.json", ROOT_BYTES_MAX)
-        except tuf.DownloadHTTPError:
-            break
         except tuf.DownloadError as error:
+            if isinstance(error, tuf.DownloadHTTPError) and error.status_code in _NO_SUCH_FILE:
+                break
             raise WorkFailedError(
                 f"The release repository {source.name} cannot be used. {error}",
                 "",
@@ -251,6 +260,17 @@ def find_root(source: Source, digest: str) -> bytes:
         "It is another repository, or a proxy stands between.",
         "Compare the digest with what `appliance-release list` prints.",
     )
+
+
+def _is_there(into: Path, target: TargetFile) -> bool:
+    """Whether it was fetched before. What has the name and is another file, or damaged, is fetched again."""
+    try:
+        descriptor = os.open(into, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            target.verify_length_and_hashes(file)
+    except (OSError, tuf.LengthOrHashMismatchError):
+        return False
+    return True
 
 
 def _address(target: TargetFile) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import stat
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 16
 _NOT_CHANGED = 304
+_ETAG = re.compile(r'(?:W/)?"[!#-~]{1,190}"')
 _PARTIAL = 206
 NOT_THERE = 404
 _METADATA_BYTES_MAX = 5_000_000
@@ -181,17 +183,19 @@ class Server:
     def _metadata(self, name: str) -> Iterator[bytes]:
         # Only the timestamp is asked for again and again; what it leads to has its version in its name.
         etag, before = self.remembered.get(name, ("", b""))
+        etag = etag if _ETAG.fullmatch(etag) else ""
         asked = {"if-none-match": etag} if etag else {}
         with self._answer(f"{METADATA}/{quote(name)}", asked) as response:
-            if response.status_code == _NOT_CHANGED and etag:
+            if response.status_code == _NOT_CHANGED:
                 return iter([before])
             received = bytearray()
             for block in self._blocks(response):
                 received += block
                 if len(received) > _METADATA_BYTES_MAX:
                     raise DownloadLengthMismatchError("longer than any metadata")
-            if found := response.headers.get("etag"):
-                self.remembered[name] = (found[:200], bytes(received))
+            # What could not be sent back as it came would end every look from then on.
+            if (found := response.headers.get("etag", "")) and _ETAG.fullmatch(found):
+                self.remembered[name] = (found, bytes(received))
         return iter([bytes(received)])
 
     @contextlib.contextmanager
@@ -203,7 +207,7 @@ class Server:
             request = self._client.build_request("GET", f"{self.name}/{path}", headers=dict(headers))
             response = self._within(self._client.send(request, stream=True))
             try:
-                _check(response)
+                _check(response, may_be_unchanged="if-none-match" in headers)
                 yield response
             finally:
                 self._runner.run(response.aclose())
@@ -228,9 +232,12 @@ class Server:
         return self._runner.run(bounded())
 
 
-def _check(response: httpx.Response) -> None:
+def _check(response: httpx.Response, *, may_be_unchanged: bool) -> None:
     status = response.status_code
-    if 300 <= status < 400 and status != _NOT_CHANGED:
+    if status == _NOT_CHANGED:
+        if not may_be_unchanged:
+            raise UnusableSourceError("It says that a file is unchanged which it has not sent yet.")
+    elif 300 <= status < 400:
         raise UnusableSourceError("It leads to another place, and redirects are not followed.")
     if status >= 400:
         raise DownloadHTTPError(f"It answered {status}.", status)

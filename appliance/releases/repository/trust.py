@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from appliance.documents.names import RELEASE, SHA256
+from appliance.documents.names import RELEASE, SHA256, is_release
 from appliance.durable import append_line, write_file
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.releases.repository.contents import METADATA
@@ -128,18 +128,22 @@ class Trust:
                 }
             )
             append_line(self.folder / _UNSIGNED, line, durable=True, mode=0o644)
-        path = folder / f"{verified.version}.json"
-        write_file(path, verified.model_dump_json(), durable=True, mode=0o644)
+        write_file(self._note_of(verified.version), verified.model_dump_json(), durable=True, mode=0o644)
 
     def verified(self, version: str) -> Verified | None:
         """The note for that release's bundle."""
         try:
-            data = (self.folder / _VERIFIED / f"{version}.json").read_bytes()
-            found = Verified.model_validate_json(data)
-        except (OSError, ValidationError):
+            found = Verified.model_validate_json(self._note_of(version).read_bytes())
+        except (OSError, ValidationError, WrongRequestError):
             return None
         return found if found.version == version else None
 
     def forget(self, version: str) -> None:
-        """Its bundle may no longer be installed."""
-        (self.folder / _VERIFIED / f"{version}.json").unlink(missing_ok=True)
+        """Its bundle may no longer be installed. Raises WrongRequestError, OSError."""
+        self._note_of(version).unlink(missing_ok=True)
+
+    def _note_of(self, version: str) -> Path:
+        """Beside it lie the root of trust and what holds: no name leads there. Raises WrongRequestError."""
+        if not is_release(version):
+            raise WrongRequestError("That is not a version of the appliance.", "", "appliance release list")
+        return self.folder / _VERIFIED / f"{version}.json"

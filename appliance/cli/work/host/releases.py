@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 
 import appliance
 from appliance.documents.names import bundle_name, is_release, is_sha256, release_order
+from appliance.documents.problems import printable
 from appliance.errors import RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.policy import Policy, check_update, enforce, read_policy
 from appliance.releases.bundles import FOLDER
 from appliance.releases.held import Held, held_back, read_held, write_held
 from appliance.releases.installed import CURRENT, ROOT, installed, is_installed, linked
 from appliance.releases.prune import last_used
+from appliance.releases.repository.alone import looking_alone
 from appliance.releases.repository.contents import this_architecture
 from appliance.releases.repository.seen import Seen, read_seen
 from appliance.releases.repository.trust import Trust, Verified
+from appliance.releases.window import too_early
 from appliance.settings.settings import load_settings
 
 if TYPE_CHECKING:
@@ -77,14 +80,19 @@ class Looked:
             lines.append(f"{self.current}, which runs here, was revoked: {why}")
         newer = self.seen.newer(self.current)
         if not newer:
-            return [*lines, f"{self.seen.channel} has nothing newer than {self.current}."]
+            lines.append(f"{self.seen.channel} has nothing newer than {self.current}.")
+            return [printable(line) for line in lines]
         for each in newer:
             refused = self.refusals.get(each.version)
             lines.append(
                 f"{each.version}, released {each.released_at:%Y-%m-%d}{f'. {refused}' if refused else ''}"
             )
             lines += [f"    {line}" for line in each.notes.strip().splitlines()]
-        return [*lines, f"Next: sudo appliance release apply {newer[-1].version}"]
+        allowed = [each.version for each in newer if each.version not in self.refusals]
+        if allowed:
+            lines.append(f"Next: sudo appliance release apply {allowed[-1]}")
+        # A signer writes the notes, and may be one who plays with terminals.
+        return [printable(line) for line in lines]
 
 
 def only_root(command: str) -> None:
@@ -119,10 +127,18 @@ def look_now() -> Looked:
     policy = read_policy(settings)
     trust = Trust(ROOT)
     trust.root()
-    with server(settings, trust) as source:
+    with looking_alone(ROOT), server(settings, trust) as source:
         seen = Look(ROOT, source, policy).see()
-    refusals = {each.version: check_update(policy, each.version) for each in seen.releases}
-    said = {version: found[0].what for version, found in refusals.items() if found}
+    held, now = read_held(trust.folder), datetime.now().astimezone()
+    refusals = {
+        each.version: (
+            *check_update(policy, each.version),
+            *held_back(held, each.version, now.date(), by_operator=True),
+            *too_early(policy, now, each.version, each.released_at),
+        )
+        for each in seen.releases
+    }
+    said = {version: " ".join(each.what for each in found) for version, found in refusals.items() if found}
     return Looked(seen, linked(ROOT, CURRENT) or appliance.__version__, said)
 
 
@@ -135,9 +151,12 @@ def fetched(version: str | None) -> str:
     settings = load_settings()
     policy, trust = read_policy(settings), Trust(ROOT)
     trust.root()
-    with server(settings, trust) as source:
+    with looking_alone(ROOT), server(settings, trust) as source:
         look = Look(ROOT, source, policy)
-        return look.bring(_chosen(look, policy, version), "repository").version
+        chosen = _chosen(look, policy, version)
+        if version is None:
+            _check_is_newer(chosen)
+        return look.bring(chosen, "repository").version
 
 
 def imported(folder: Path, version: str | None) -> str:
@@ -150,8 +169,20 @@ def imported(folder: Path, version: str | None) -> str:
             f"{folder} holds no release repository.", "It would have a folder `metadata`.", f"ls {folder}"
         )
     policy = read_policy(load_settings())
-    look = Look(ROOT, Folder(folder), policy)
-    return look.bring(_chosen(look, policy, version), "folder").version
+    with looking_alone(ROOT):
+        look = Look(ROOT, Folder(folder), policy)
+        return look.bring(_chosen(look, policy, version), "folder").version
+
+
+def _check_is_newer(chosen: str) -> None:
+    """Raise WrongRequestError where who asks for no version would be led down to an older one."""
+    current = linked(ROOT, CURRENT)
+    if current is not None and release_order(chosen) < release_order(current):
+        raise WrongRequestError(
+            f"There is nothing newer than {current}, which runs.",
+            f"The one that would be moved to is {chosen}, which is older.",
+            f"sudo appliance release apply {chosen}, if it is to go down",
+        )
 
 
 def _chosen(look: Look, policy: Policy, version: str | None) -> str:
@@ -209,9 +240,21 @@ def former_release() -> str:
     return max(others, key=lambda version: last_used(ROOT / "releases" / version))
 
 
+def was_revoked(version: str) -> str:
+    """What is to be said of a release that its vendor has taken back; empty for any other."""
+    seen = read_seen(ROOT)
+    why = seen.revoked.get(version) if seen else None
+    return "" if why is None else printable(f"{version} was revoked: {why}")
+
+
 def hold_to(pin: str | None = None, until: date | None = None) -> None:
     """Hold this machine to that, beside what it is held to already; to nothing without."""
-    only_root("appliance release pin VERSION")
+    said = f"pin {pin}" if pin else f"hold --until {until}" if until else "unpin"
+    only_root(f"appliance release {said}")
+    if until is not None and until < date.today():
+        raise WrongRequestError(
+            f"{until} has passed.", "A hold ends with its last day.", "appliance release hold --until DAY"
+        )
     if pin is not None and not is_release(pin):
         raise WrongRequestError("That is not a version of the appliance.", "", "appliance release list")
     folder = Trust(ROOT).folder
@@ -237,9 +280,10 @@ def pin_root(sha256: str, folder: Path | None, bundle: str | None, repository: s
     trust = Trust(ROOT)
     if folder is not None:
         stick = Folder(folder)
-        trust.pin(find_root(stick, sha256), sha256, datetime.now(UTC))
-        return _pinned(Look(ROOT, stick, read_policy(settings)), stick.name, bundle)
-    with server(settings, trust) as source:
+        with looking_alone(ROOT):
+            trust.pin(find_root(stick, sha256), sha256, datetime.now(UTC))
+            return _pinned(Look(ROOT, stick, read_policy(settings)), stick.name, bundle)
+    with looking_alone(ROOT), server(settings, trust) as source:
         trust.pin(find_root(source, sha256), sha256, datetime.now(UTC))
         return _pinned(Look(ROOT, source, read_policy(settings)), source.name, bundle)
 
