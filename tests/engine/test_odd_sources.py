@@ -297,3 +297,25 @@ def test_ranges_of_texts_are_filled_in_the_order_that_the_target_has(
     finally:
         for suffix in ("", "__next", "__prev"):
             postgres18.drop_database(scenario.twin + suffix)
+
+
+def test_rights_are_asked_for_the_role_that_a_logins_sessions_have(scenario: Scenario) -> None:
+    source, login = scenario.source, f"login of {scenario.source_database}"
+    group = f"readers of {scenario.source_database}"
+    source.role(login)
+    source.sql(
+        "postgres",
+        f'CREATE ROLE "{group}"; GRANT "{group}" TO "{login}"; ALTER ROLE "{login}" SET role = \'{group}\'',
+    )
+    scenario.connections["production"] |= {"user": login, "password": source.passwords[login]}
+    try:
+        ended = run_of(
+            scenario, "CREATE TABLE t (id int PRIMARY KEY); GRANT USAGE ON SCHEMA public TO PUBLIC"
+        )
+        assert ended.code == 2, ended.text
+        assert f'GRANT SELECT ON "public"."t" TO "{group}";' in ended.text
+        source.sql(scenario.source_database, f'GRANT SELECT ON t TO "{group}"')
+        ended = scenario.run()
+        assert ended.code == 0, ended.text
+    finally:
+        source.sql(scenario.source_database, f'DROP OWNED BY "{group}"; DROP ROLE "{login}", "{group}"')
