@@ -170,8 +170,8 @@ class Table(CatalogModel):
     partition_key: tuple[str, ...] = ()
     """The columns that decide, at any level above, in which leaf a row stands; empty for no partition."""
     unsettled: bool = False
-    """A partition whose hash follows numbers of objects (an enum's labels) or may differ elsewhere: the same
-    row may belong into another partition of the twin."""
+    """A partition whose hash follows numbers of objects (an enum's labels), or whose hash or order of texts
+    may differ elsewhere: the same row may belong into another partition of the twin."""
     pages: int = 0
     """Size on disk now, in 8 KiB pages, without indexes and TOAST."""
     bytes: int = 0

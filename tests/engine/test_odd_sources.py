@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.engine.clusters import Cluster
+from appliance.system.postgres_programs import PG_DUMP_VARIABLE
+from tests.engine.clusters import Cluster, program
 from tests.engine.engine_run import EngineRun
 from tests.engine.scenario import Scenario
 from tests.engine.test_as_in_source import run_of
@@ -268,3 +269,53 @@ def test_what_holds_for_new_rows_only_above_does_so_below_and_fails_no_proof(sce
     )
     assert scenario.twin_rows(asked) == scenario.source_rows(asked)
     assert len(scenario.twin_rows(asked)) == 6
+
+
+def test_ranges_of_texts_are_filled_in_the_order_that_the_target_has(
+    scenario: Scenario, source_database: str, postgres18: Cluster
+) -> None:
+    scenario.source.drop_database(source_database)
+    locale = "LOCALE_PROVIDER icu ICU_LOCALE 'de-AT' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8'"
+    scenario.source.create_database(source_database, f"TEMPLATE template0 {locale}")
+    script = (
+        "CREATE TABLE p (k text) PARTITION BY RANGE (k); CREATE TABLE p1 PARTITION OF p"
+        " FOR VALUES FROM ('a') TO ('m'); CREATE TABLE p2 PARTITION OF p DEFAULT;"
+        "CREATE TABLE days (d date) PARTITION BY RANGE (d); CREATE TABLE day PARTITION OF days"
+        " FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');"
+        "INSERT INTO p VALUES ('Ä'), ('b'), ('z'); INSERT INTO days VALUES ('2026-05-05');"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"
+    )
+    # It was built without ICU, and takes the nearest order that it has.
+    scenario.connections["staging"] = postgres18.connection(scenario.twin, "twin_owner")
+    scenario.environment_changes = {PG_DUMP_VARIABLE: program(18, "pg_dump")}
+    try:
+        ended = run_of(scenario, script)
+        assert ended.code == 0, ended.text
+        assert "Rows of public.p are spread by hashes, or by an order of texts" in ended.text
+        found = postgres18.rows(scenario.twin, "SELECT tableoid::regclass::text, k FROM p ORDER BY 2")
+        assert set(found) == {("p1", "b"), ("p2", "z"), ("p2", "Ä")}
+    finally:
+        for suffix in ("", "__next", "__prev"):
+            postgres18.drop_database(scenario.twin + suffix)
+
+
+def test_rights_are_asked_for_the_role_that_a_logins_sessions_have(scenario: Scenario) -> None:
+    source, login = scenario.source, f"login of {scenario.source_database}"
+    group = f"readers of {scenario.source_database}"
+    source.role(login)
+    source.sql(
+        "postgres",
+        f'CREATE ROLE "{group}"; GRANT "{group}" TO "{login}"; ALTER ROLE "{login}" SET role = \'{group}\'',
+    )
+    scenario.connections["production"] |= {"user": login, "password": source.passwords[login]}
+    try:
+        ended = run_of(
+            scenario, "CREATE TABLE t (id int PRIMARY KEY); GRANT USAGE ON SCHEMA public TO PUBLIC"
+        )
+        assert ended.code == 2, ended.text
+        assert f'GRANT SELECT ON "public"."t" TO "{group}";' in ended.text
+        source.sql(scenario.source_database, f'GRANT SELECT ON t TO "{group}"')
+        ended = scenario.run()
+        assert ended.code == 0, ended.text
+    finally:
+        source.sql(scenario.source_database, f'DROP OWNED BY "{group}"; DROP ROLE "{login}", "{group}"')

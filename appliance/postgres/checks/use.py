@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.postgres.identifiers import quoted
-from appliance.postgres.planning.problems import missing_privileges
+from appliance.postgres.planning.problems import missing_privileges, reading_role
 from appliance.postgres.planning.space_estimate import target_space
 from appliance.postgres.sessions.role_checks import judge_role, powerful_reader, powerful_writer
 from appliance.postgres.source.catalog_reader import read_catalog
@@ -58,7 +58,7 @@ def _check_tables(
                 "Look at tables.include in the workflow, and at dbname in connections.yaml.",
             )
         ]
-    missing = missing_privileges(tables, session.info.user)
+    missing = missing_privileges(tables, reading_role(session))
     if not missing:
         return [ok("read", f"All {len(tables)} tables that {ids} select can be read.")]
     return [fail("read", each.what, f"Run {each.whose}:", each.sql) for each in missing]

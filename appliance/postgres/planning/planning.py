@@ -39,6 +39,7 @@ from appliance.postgres.planning.problems import (
     filter_problems,
     filter_warnings,
     quasi_problems,
+    reading_role,
     refused_conditions,
     refused_filters,
     refused_selects,
@@ -271,7 +272,7 @@ def _examine(
     if not malformed:
         findings.problems += refused_filters(source, matching.tables, workflow, places)
     findings.problems += refused_conditions(source, matching.tables, places)
-    findings.lines += unreadable_tables(matching.tables, source.info.user)
+    findings.lines += unreadable_tables(matching.tables, reading_role(source))
     if any(table.schema_name == ledger.SCHEMA for table in request.catalog.tables):
         findings.lines.append(
             f"The source has a schema '{ledger.SCHEMA}', and the appliance makes one of that name in the twin"

@@ -44,6 +44,13 @@ class MissingPrivilege:
     sql: tuple[str, ...]
 
 
+def reading_role(source: Connection[TupleRow]) -> str:
+    """The role whose rights count: a login's sessions may be another one's (``ALTER ROLE … SET role``)."""
+    row = source.execute("SELECT current_user::text").fetchone()
+    assert row is not None  # noqa: S101
+    return str(row[0])
+
+
 def missing_privileges(tables: Iterable[Table], role: str) -> list[MissingPrivilege]:
     """Why the role may not read some of the tables, or not all rows of them."""
     with_rows = [table for table in tables if table.kind != "partitioned"]

@@ -102,8 +102,9 @@ def source_warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[st
     if unsettled:
         roots = sorted({f"{each.root_schema}.{each.root_name}" for each in catalog.tables if each.unsettled})
         found.append(
-            f"Rows of {', '.join(roots)} are spread by hashes that are others in another database: they are"
-            " loaded through the table above, and may land in another partition than they came from."
+            f"Rows of {', '.join(roots)} are spread by hashes, or by an order of texts, that may be others in"
+            " another database: they are loaded through the table above, and may land in another partition"
+            " than they came from."
         )
     if moved:
         found.append(

@@ -253,11 +253,19 @@ WHERE a.attnum = ANY (p.partattrs)
 
 # Hashes of an enum or of a reg… type are those of numbers that every database gives anew; a collation that is
 # not deterministic hashes what its library's version makes of the text; expressions and other operator
-# classes may do either. PostgreSQL's own types, by their own hashes, stay where they are.
-UNSETTLED_HASHES = """
+# classes may do either. PostgreSQL's own types, by their own hashes, stay where they are. The order of texts,
+# by which ranges are cut, is that of a library too, except where it is that of their code points.
+UNSETTLED_PARTITIONS = r"""
 SELECT p.partrelid
 FROM pg_partitioned_table AS p
-WHERE p.partstrat = 'h' AND (p.partexprs IS NOT NULL OR EXISTS (
+WHERE p.partstrat = 'r' AND EXISTS (
+    SELECT FROM pg_collation AS c JOIN pg_database AS d ON d.datname = current_database()
+    CROSS JOIN LATERAL (SELECT CASE c.collprovider WHEN 'd'
+        THEN coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') ELSE c.collprovider::text END AS provider) AS l
+    WHERE c.oid = ANY (p.partcollation::oid[]) AND (l.provider = 'i' OR l.provider = 'c' AND
+        CASE c.collprovider WHEN 'd' THEN d.datcollate ELSE c.collcollate END
+            !~ '^(C|POSIX)(\.(UTF-?8|utf-?8))?$')
+) OR p.partstrat = 'h' AND (p.partexprs IS NOT NULL OR EXISTS (
     SELECT FROM pg_opclass AS o WHERE o.oid = ANY (p.partclass::oid[])
     AND (o.oid >= 16384 OR o.opcintype IN ('anyenum'::regtype, 'anyarray'::regtype, 'anyrange'::regtype,
                                            'record'::regtype, 'oid'::regtype))

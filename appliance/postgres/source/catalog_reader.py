@@ -93,7 +93,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
     foreign = _foreign_keys(connection, oids, names)
     parents: dict[int, int] = dict(connection.execute(catalog_queries.PARTITIONED_BY).fetchall())
     partition_keys = _partition_keys(connection, parents)
-    unsettled = {oid for (oid,) in connection.execute(catalog_queries.UNSETTLED_HASHES)}
+    unsettled = {oid for (oid,) in connection.execute(catalog_queries.UNSETTLED_PARTITIONS)}
     known = {row[0]: (row[1], row[2]) for row in rows}
     partly = [row[0] for row in rows if not row[10]]
     unreadable = (
