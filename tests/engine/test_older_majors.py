@@ -277,6 +277,8 @@ def test_what_only_13_knows_is_left_out_on_a_newer_target_and_named(begin: Begin
     refused = "view public.factorial. The target does not make it: it does not understand the definition"
     assert f"{refused}, which the source's PostgreSQL does" in ended.text
     assert "does not have the aggregate public.all_of(anyelement)." in ended.text
+    # Two kinds of rights, and these two.
+    assert "What is delivered lacks 4 things of the source" in ended.text
     assert scenario.twin_rows("SELECT id FROM public.item") == [(3,)]
 
 
