@@ -110,7 +110,7 @@ def test_a_masked_twin_has_the_schema_of_its_source_and_what_is_kept(
     scenario.assert_nothing_left()
 
 
-@pytest.mark.parametrize("major", OLDER)
+@pytest.mark.parametrize("major", [13, 16])
 def test_each_command_does_its_work(begin: Begin, major: int) -> None:
     scenario = begin(major, major, SHOP.replace(";\n", ";\n\n"))
     workflow, *given = scenario.write()
@@ -277,10 +277,12 @@ def test_what_only_13_knows_is_left_out_on_a_newer_target_and_named(begin: Begin
     refused = "view public.factorial. The target does not make it: it does not understand the definition"
     assert f"{refused}, which the source's PostgreSQL does" in ended.text
     assert "does not have the aggregate public.all_of(anyelement)." in ended.text
+    # Two kinds of rights, and these two.
+    assert "What is delivered lacks 4 things of the source" in ended.text
     assert scenario.twin_rows("SELECT id FROM public.item") == [(3,)]
 
 
-@pytest.mark.parametrize("major", OLDER)
+@pytest.mark.parametrize("major", [13, 14])
 def test_what_a_generated_column_is_computed_from_is_known(begin: Begin, major: int) -> None:
     scenario = begin(
         *(major, major),

@@ -61,7 +61,10 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         f"{counted(total, 'row')}, {size(moved)}, in {duration(outcome.total_seconds)}:"
         f" {_times(outcome.seconds)}.",
     )
-    _print_not_carried(console, plan, everything=False)
+    refused = sum(len(made["not_carried"]) for made in outcome.results.get("schema", []))
+    if lacking := len(plan.not_carried) + refused:
+        things = counted(lacking, "thing")
+        _say(console, f"What is delivered lacks {things} of the source: appliance runs {plan.run_id}")
 
 
 def _receipt(outcome: RunOutcome) -> list[str]:
@@ -131,7 +134,7 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
     for text in (*plan.warnings, *plan.fallbacks):
         _say(console, f"Note: {text}")
     _print_drift(console, plan.drift)
-    _print_not_carried(console, plan, everything=True)
+    _print_not_carried(console, plan)
 
 
 def _branches(plan: Plan, target: TargetFacts) -> str:
@@ -274,13 +277,8 @@ def _print_drift(console: Console, found: Drift) -> None:
         _say(console, line)
 
 
-def _print_not_carried(console: Console, plan: Plan, *, everything: bool) -> None:
+def _print_not_carried(console: Console, plan: Plan) -> None:
     if not plan.not_carried:
-        return
-    if not everything:
-        count = len(plan.not_carried)
-        objects = "1 thing" if count == 1 else f"{count} things"
-        _say(console, f"What is delivered lacks {objects} of the source: appliance runs {plan.run_id}")
         return
     _say(console, "What the twin will not have:")
     for item in plan.not_carried:
