@@ -84,7 +84,7 @@ class Updates(StrictModel):
         return timedelta(days=int(found[1])) if found else None
 
     def may_wait_until(self, asked: datetime, within: timedelta) -> datetime:
-        """By when a release asked for then is moved to, if that takes no longer than ``within`` unhindered."""
+        """By when a release asked for then is moved to, if that takes ``within`` at most unhindered."""
         until = asked + (self.least_age or timedelta()) + within
         for each in sorted(self.freeze, key=lambda each: each.from_):
             if each.to >= asked.date() and each.from_ <= until.date():

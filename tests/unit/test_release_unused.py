@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import io
 import os
 import shutil
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +20,7 @@ from appliance.releases import update
 from appliance.releases.bundles import is_fetched
 from appliance.releases.held import Held, write_held
 from appliance.releases.installed import CURRENT
-from appliance.releases.lock import BusyError
+from appliance.releases.lock import BusyError, is_locked, opened_lock
 from appliance.releases.repository.alone import looking_alone
 from appliance.releases.repository.contents import this_architecture
 from appliance.releases.repository.looking import Look, look_and_fetch
@@ -214,3 +216,60 @@ def test_a_hold_until_a_day_that_has_passed_is_refused(machine: Machine) -> None
     with pytest.raises(WrongRequestError, match="has passed"):
         cli.hold_to(until=date.today() - timedelta(days=1))
     cli.hold_to(until=date.today())
+
+
+def test_no_other_user_can_hold_a_lock_of_updates(tmp_path: Path) -> None:
+    """Who may open a file may lock it, and for ever."""
+    (tmp_path / "lock").touch(mode=0o644)
+    with opened_lock(tmp_path / "lock") as file:
+        assert is_locked(file)
+        assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "link").symlink_to(tmp_path / "lock")
+    with pytest.raises(OSError, match="symbolic links"):
+        opened_lock(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("http://h:p/", "proxy's address is none"),
+        ("ftp://h", "proxy's address is none"),
+        ("missing.pem", "authorities in .* cannot be read: No such file"),
+        ("other.pem", "authorities in .* cannot be read"),
+    ],
+)
+def test_a_way_out_that_is_set_wrong_is_named(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, wrong: str, said: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", wrong if "://" in wrong else "")
+    (tmp_path / "other.pem").write_text("no certificate")
+    more = {} if "://" in wrong else {"dashboard_ca_file": str(tmp_path / wrong)}
+    looked = Settings.model_validate(
+        {"config_dir": str(tmp_path), "releases": {"repository": "https://localhost:9"}, **more}
+    )
+    with pytest.raises(WrongRequestError, match=said):
+        look_and_fetch(machine.root, looked, tmp_path / "wishes")
+
+
+def test_a_stick_that_is_pulled_out_is_not_called_a_full_disk(
+    machine: Machine, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pulled(io.BytesIO):
+        def read(self, _: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def opened(descriptor: int, _: str) -> Pulled:
+        os.close(descriptor)
+        return Pulled()
+
+    monkeypatch.setattr("appliance.releases.repository.source.os.fdopen", opened)
+    with pytest.raises(WorkFailedError, match="A file cannot be read: Input/output error"):
+        machine.look(Folder(vendor.public))
+
+
+def test_what_a_killed_process_has_left_half_is_not_published(vendor: Vendor) -> None:
+    half = ".x.tar.0123.new"
+    for folder in (vendor.repository.folder, vendor.public):
+        (folder / "targets" / "stable" / half).write_bytes(b"half")
+    vendor.publish()
+    assert not (vendor.public / "targets" / "stable" / half).exists()
