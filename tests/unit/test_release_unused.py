@@ -11,7 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from appliance.cli.host import release
 from appliance.cli.work.host import releases as cli
 from appliance.documents.names import bundle_name
 from appliance.errors import WorkFailedError, WrongRequestError
@@ -273,3 +275,12 @@ def test_what_a_killed_process_has_left_half_is_not_published(vendor: Vendor) ->
         (folder / "targets" / "stable" / half).write_bytes(b"half")
     vendor.publish()
     assert not (vendor.public / "targets" / "stable" / half).exists()
+
+
+def test_nothing_is_asked_of_what_is_not_here(machine: Machine, vendor: Vendor) -> None:
+    with pytest.raises(WorkFailedError, match=r"1\.2\.0 is not on this machine"):
+        CliRunner().invoke(release.app, ["use", "1.2.0"], catch_exceptions=False)
+    with pytest.raises(WrongRequestError, match="not a version"):
+        CliRunner().invoke(release.app, ["use", "../../x"], catch_exceptions=False)
+    cli.imported(vendor.public, "1.2.0")
+    cli.check_is_here("1.2.0")
