@@ -1,4 +1,4 @@
-"""Looks do not meet, and what was fetched for nothing does not stay."""
+"""Looks do not meet, what was fetched for nothing goes, and what stands in the way is named."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from appliance.releases.repository.contents import this_architecture
 from appliance.releases.repository.looking import Look, look_and_fetch
 from appliance.releases.repository.source import Folder
 from appliance.releases.repository.unused import KEPT, drop_unused
-from appliance.releases.wanted import Wanted
+from appliance.releases.wanted import Wanted, write_outcome
 from appliance.settings.settings import Settings
 from tests.unit.release_rig import Machine, Vendor, serving
 
@@ -284,3 +284,27 @@ def test_nothing_is_asked_of_what_is_not_here(machine: Machine, vendor: Vendor) 
         CliRunner().invoke(release.app, ["use", "../../x"], catch_exceptions=False)
     cli.imported(vendor.public, "1.2.0")
     cli.check_is_here("1.2.0")
+
+
+@pytest.mark.parametrize("made_of_it", ["nothing", "a link", "a file", "a folder for the answer"])
+def test_a_folder_that_its_user_has_spoilt_keeps_no_move_from_its_end(
+    tmp_path: Path, made_of_it: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "update"
+    if made_of_it == "a link":
+        folder.symlink_to("/etc")
+    elif made_of_it == "a file":
+        folder.touch()
+    elif made_of_it == "a folder for the answer":
+        (folder / "outcome.json").mkdir(parents=True)
+    write_outcome(folder, Wanted(version="1.2.0", requested_at=NOW), "done", "")
+    assert f"Nothing can be answered in {folder}: " in capsys.readouterr().err
+    assert not Path("/etc/outcome.json").exists()
+
+
+def test_a_root_of_trust_that_is_damaged_is_not_the_repository_s_fault(
+    machine: Machine, vendor: Vendor
+) -> None:
+    (machine.trust.folder / "root.json").write_text("{")
+    with pytest.raises(WorkFailedError, match="root of trust of this machine is damaged"):
+        machine.look(Folder(vendor.public))
