@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from appliance import __version__
 from appliance.cli.host import release
 from appliance.cli.work.host import releases as cli
 from appliance.documents.names import bundle_name
@@ -161,7 +162,11 @@ def test_two_looks_do_not_meet(tmp_path: Path, machine: Machine, vendor: Vendor,
         looked = Settings.model_validate(
             {"config_dir": str(tmp_path), "releases": {"repository": server.url}}
         )
-        assert "1.3.0" in look_and_fetch(machine.root, looked, wishes)
+        machine.trust.metadata.mkdir()
+        (machine.trust.metadata / "tmpleft").touch()
+        line = look_and_fetch(machine.root, looked, wishes)
+        assert line == f"stable has 1.2.0, 1.3.0, newer than {__version__}."
+        assert not (machine.trust.metadata / "tmpleft").exists()
 
 
 def test_a_full_disk_is_named_to_who_looks_by_hand(

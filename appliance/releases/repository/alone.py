@@ -38,6 +38,9 @@ def looking_alone(root: Path, *, within_s: float = WITHIN_S) -> Iterator[None]:
                         "journalctl -fu appliance-fetch; ask again when it has ended.",
                     )
                 time.sleep(_POLL_S)
+            # What a killed look has left of python-tuf's files; they come by no name that anything reads.
+            for left in Trust(root).metadata.glob("tmp*"):
+                left.unlink(missing_ok=True)
             yield
     except OSError as error:
         raise WorkFailedError(

@@ -270,7 +270,7 @@ def look_and_fetch(root: Path, settings: Settings, wishes: Path) -> str:
         drop_unused(root, wishes)
     current = linked(root, CURRENT) or appliance.__version__
     newer = [each.version for each in seen.newer(current)]
-    found = f"{seen.channel} has {', '.join(newer)}" if newer else f"{seen.channel} has nothing newer"
+    found = f"{seen.channel} has {', '.join(newer) + ',' if newer else 'nothing'} newer"
     why = seen.revoked.get(current)
     taken_back = f" {current}, which runs, was revoked: {why}" if why is not None else ""
     return f"{found} than {current}.{f' {fetched} was fetched.' if fetched else ''}{taken_back}"
