@@ -58,7 +58,7 @@ from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings
 from appliance.dashboard.store.database import StoreAwayError
 from appliance.dashboard.store.run_history.retention import sweep
-from appliance.dashboard.web import bundles, openapi
+from appliance.dashboard.web import bundles, openapi, releases
 from appliance.dashboard.web.access import OwnPasswordNeededError, SignInNeededError, Visit, visitor_of
 from appliance.dashboard.web.context import Context
 from appliance.dashboard.web.limits import Protection
@@ -158,6 +158,7 @@ async def _sweep_for_ever(context: Context) -> None:
 async def _advance_for_ever(context: Context) -> None:
     while True:
         try:
+            await run_in_threadpool(releases.stop_revoked, context)
             await run_in_threadpool(advance, context.database, context.settings.heartbeat_seconds)
         except StoreAwayError as error:
             log.warning("Rollouts could not be carried on: %s", error)

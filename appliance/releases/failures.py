@@ -7,6 +7,8 @@ tried at any time, and one that proves itself is forgotten here.
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,6 +82,25 @@ def keep_journal(state: Path, version: str, records: str) -> None:
     write_file(state / _JOURNAL.format(version), records, durable=False, mode=0o600)
     for older in kept_journals(state)[JOURNALS_KEPT:]:
         older.unlink(missing_ok=True)
+
+
+def last_lines(command: Sequence[str], most: int) -> str:
+    """The whole lines at the end of what a program writes, of which never more than twice ``most`` is held.
+
+    A release that fails may have written more than this machine has memory, and is to be left all the same.
+    Raises OSError.
+    """
+    kept, is_cut = bytearray(), False
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:  # noqa: S603
+        while running.stdout and (block := running.stdout.read(1 << 16)):
+            kept += block
+            if len(kept) > 2 * most:
+                del kept[:-most]
+                is_cut = True
+    if is_cut or len(kept) > most:
+        del kept[:-most]
+        del kept[: kept.find(b"\n") + 1]
+    return kept.decode(errors="replace")
 
 
 def kept_journals(state: Path) -> list[Path]:

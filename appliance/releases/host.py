@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.durable import write_file
 from appliance.errors import WorkFailedError
 from appliance.releases import bundles, metadata, probing
-from appliance.releases.failures import keep_journal
+from appliance.releases.failures import keep_journal, last_lines
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
 from appliance.releases.step_probe import check_steps
@@ -202,8 +202,8 @@ class ThisMachine:
         command = ("journalctl", "--unit=appliance-*", f"--since=@{since.timestamp():.0f}")
         shown = ("--output=json", f"--lines={_JOURNAL_LINES}", "--no-pager")
         try:
-            keep_journal(self._state, version, _run(*command, *shown, check=False)[-_JOURNAL_BYTES:])
-        except (WorkFailedError, OSError) as error:
+            keep_journal(self._state, version, last_lines((*command, *shown), _JOURNAL_BYTES))
+        except OSError as error:
             sys.stderr.write(f"The journal of {version} could not be kept: {error}\n")
 
     def settle(self, version: str) -> None:

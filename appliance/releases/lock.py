@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def update_alone(
     state = root / STATE
     state.mkdir(mode=0o700, exist_ok=True)
     give_up = time.monotonic() + within_s
-    with (state / "lock").open("w") as file:
+    with opened_lock(state / "lock") as file:
         if within_s and not is_locked(file):
             say(f"Another update is being performed; waits up to {within_s:.0f} s for it.")
         while not is_locked(file):
@@ -43,6 +44,13 @@ def update_alone(
                 raise BusyError("Another update is being performed.", "", "appliance release list")
             time.sleep(_POLL_S)
         yield state
+
+
+def opened_lock(path: Path) -> IO[str]:
+    """A file to lock. Raises OSError. No other user may open it: who can, can hold it, and for ever."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "w")
 
 
 def is_locked(file: IO[str]) -> bool:

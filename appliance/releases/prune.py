@@ -17,7 +17,7 @@ from appliance.errors import ApplianceError, ExitCode
 from appliance.policy.policy import read_policy
 from appliance.releases.held import read_held
 from appliance.releases.installed import COMPLETE, CURRENT, ROOT, UPDATER, installed, linked, manifest
-from appliance.releases.lock import UNDER_WAY, BusyError, update_alone
+from appliance.releases.lock import UNDER_WAY, BusyError, opened_lock, update_alone
 from appliance.releases.repository.trust import Trust
 from appliance.settings.settings import Settings, load_settings
 
@@ -50,7 +50,7 @@ def prune(root: Path, settings: Settings) -> list[str]:
         for tag in tags.pop(version):
             if tag not in kept:
                 _docker("image", "rm", tag)
-    with contextlib.suppress(OSError), (root / ".lock").open("w") as lock:
+    with contextlib.suppress(OSError), opened_lock(root / ".lock") as lock:
         # An unpacking process holds it; without, a folder that is not complete never will be.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         in_use = {linked(root, CURRENT), linked(root, UPDATER)}

@@ -9,9 +9,11 @@ The folder belongs to a less trusted user than the one that this code runs as: n
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,8 @@ FOLDER = Path("/var/lib/appliance/update")
 _WANTED = "wanted.json"
 _OUTCOME = "outcome.json"
 _BYTES_MAX = 65_536
+
+_PASSES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 Result = Literal["done", "failed", "refused"]
 
@@ -78,7 +82,10 @@ def forget_wanted(folder: Path, wanted: Wanted) -> None:
 
 
 def write_outcome(folder: Path, wanted: Wanted, result: Result, message: str) -> None:
-    """Answer: whole or not at all."""
+    """Answer: whole or not at all. Raises OSError where that may be better another time.
+
+    Whose folder it is may have made of it what cannot be answered in: no move waits for that.
+    """
     answer = {
         "version": wanted.version,
         "result": result,
@@ -86,6 +93,11 @@ def write_outcome(folder: Path, wanted: Wanted, result: Result, message: str) ->
         "at": datetime.now(UTC).isoformat(),
         "command_id": wanted.command_id,
     }
-    with opened_folder(folder) as where:
-        # The status service is another user, and reads it.
-        write_file(Path(_OUTCOME), json.dumps(answer), durable=True, mode=0o644, within=where)
+    try:
+        with opened_folder(folder) as where:
+            # The status service is another user, and reads it.
+            write_file(Path(_OUTCOME), json.dumps(answer), durable=True, mode=0o644, within=where)
+    except OSError as error:
+        if error.errno in _PASSES:
+            raise
+        sys.stderr.write(f"Nothing can be answered in {folder}: {error.strerror}.\n")

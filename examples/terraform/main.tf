@@ -21,7 +21,7 @@ data "aws_ami" "debian" {
   owners = ["136693071363"]
   filter {
     name   = "name"
-    values = ["debian-13-amd64-*"]
+    values = [endswith(var.bundle, "-aarch64.tar") ? "debian-13-arm64-*" : "debian-13-amd64-*"]
   }
 }
 

@@ -12,7 +12,7 @@ variable "bundle" {
   description = "The bundle's name, for example appliance-1.2.3-x86_64.tar."
   type        = string
   validation {
-    condition     = can(regex("^appliance-[0-9][0-9A-Za-z.]*-(x86_64|aarch64)\\.tar$", var.bundle))
+    condition     = can(regex("^appliance-[0-9][0-9A-Za-z.+-]*-(x86_64|aarch64)\\.tar$", var.bundle))
     error_message = "A bundle is called appliance-VERSION-ARCHITECTURE.tar, as the printed command has it."
   }
 }
@@ -47,7 +47,7 @@ variable "name" {
 }
 
 variable "instance_type" {
-  description = "At least 2 cores and 4 GB of memory."
+  description = "At least 2 cores and 4 GB of memory; of the bundle's architecture, as t4g.medium for aarch64."
   type        = string
   default     = "t3.medium"
 }

@@ -79,7 +79,10 @@ def main() -> int:
     os.umask(0o022)
     try:
         given.root.mkdir(parents=True, exist_ok=True)
-        with (given.root / ".lock").open("w") as lock:
+        lock = os.open(given.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(lock, "w"):
+            # No other user may open it: who can, can hold it, and for ever.
+            os.fchmod(lock, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
             print(_unpack(given.bundle, given.sha256, given.root, given.debs_only))  # noqa: T201
     except UnfitError as error:

@@ -15,12 +15,13 @@ import httpx
 import pytest
 
 from appliance import __version__
+from appliance.dashboard.repository.published import Published
 from appliance.dashboard.settings import from_environment
 from appliance.dashboard.web.bundles import bundle_name
 from appliance.errors import WrongRequestError
 from appliance.releases.repository.source import Server
 from tests.dashboard.running import RunningDashboard, running_dashboard
-from tests.unit.release_rig import Machine, Vendor
+from tests.unit.release_rig import Machine, Vendor, write_bundle
 
 NAME = bundle_name(__version__)
 INSTALLER = b'printf "%s\\n" "$@" > installed-with\n'
@@ -184,3 +185,18 @@ def test_the_install_command_carries_the_root_of_trust(
     assert __version__ in refused.text, "what there is instead"
     assert editor.patch(own, json={"wanted_version": __version__}).status_code == 200
     assert editor.patch(own, json={"wanted_version": None}).json()["wanted_version"] is None
+    vendor.repository.revoke(__version__, "It loses rows.")
+    vendor.publish()
+    refused = editor.patch(own, json={"wanted_version": __version__})
+    assert (refused.status_code, "was revoked" in refused.text) == (422, True)
+
+
+def test_a_release_for_other_machines_can_be_wished_too(tmp_path: Path, vendor: Vendor) -> None:
+    """What there is for aarch64 alone is a release as any other, and its command fetches that file."""
+    made = write_bundle(tmp_path, "9.0.0", architecture="aarch64")
+    vendor.repository.add(made, "stable")
+    vendor.publish()
+    repository = Published(vendor.public)
+    bundle = repository.bundle("9.0.0")
+    assert bundle and bundle.target == "stable/appliance-9.0.0-aarch64.tar"
+    assert "9.0.0" in repository.versions() and repository.revoked() == {}

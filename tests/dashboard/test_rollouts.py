@@ -7,7 +7,7 @@ import time
 import pytest
 
 from appliance.contract.events import UpdateChanged
-from appliance.dashboard.rollouts.advancing import SILENT_BEATS, advance
+from appliance.dashboard.rollouts.advancing import SILENT_BEATS, advance, stop_revoked
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.simulated_appliance import SimulatedAppliance
 
@@ -162,6 +162,14 @@ def test_what_cannot_be_rolled_out_is_refused(
     assert dashboard.api.post("/v1/rollouts", json=BEGIN | changes).status_code == status
 
 
+def test_a_rollout_of_what_was_revoked_since_stops_by_itself(ten: Fleet) -> None:
+    rollout = ten.begin()
+    stop_revoked(ten.dashboard.context.database, {"1.0.0": "Other.", WANTED: "It loses rows."})
+    shown = ten.shown(rollout)
+    assert (shown["state"], shown["why"]) == ("stopped", "1.1.0 was revoked: It loses rows.")
+    assert ten.asked() == []
+
+
 def test_an_appliance_is_in_one_rollout_at_a_time(ten: Fleet) -> None:
     ten.begin()
     answer = ten.dashboard.api.post("/v1/rollouts", json=BEGIN | {"version": "1.2.0"})
@@ -183,7 +191,10 @@ def test_the_page_begins_shows_and_stops_one(dashboard: Dashboard) -> None:
     assert "1.1.0 in waves" in page and "2 waiting" in page and "5 not asked yet" in page
     assert "Wished, not there yet" in page
     (rollout,) = dashboard.api.get("/v1/rollouts").json()
-    assert browser.post(f"/releases/rollouts/{rollout['id']}/next-wave").status_code == 303
+    going_on = f"/releases/rollouts/{rollout['id']}/next-wave"
+    assert 'name="wave" value="1"' in page
+    assert browser.post(going_on, {"wave": "1"}).status_code == 303
+    assert browser.post(going_on, {"wave": "1"}).status_code == 409, "a second click is no second wave"
     assert len(fleet.asked()) == 5
     assert browser.post(f"/releases/rollouts/{rollout['id']}/stop").status_code == 303
     page = browser.get("/releases").text

@@ -25,11 +25,11 @@ UNHURRIED = Pace()
 BODY = b"masked" * 50_000
 
 
-def write_bundle(folder: Path, version: str, body: bytes = BODY) -> Path:
+def write_bundle(folder: Path, version: str, body: bytes = BODY, architecture: str = "") -> Path:
     """A bundle as far as a repository looks into it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{version}.tar"
-    text = json.dumps({"version": version, "architecture": this_architecture()}).encode()
+    text = json.dumps({"version": version, "architecture": architecture or this_architecture()}).encode()
     with tarfile.open(path, "w") as archive:
         for name, data in (("manifest.json", text), ("image/step.tar.gz", body)):
             member = tarfile.TarInfo(name)

@@ -291,7 +291,10 @@ def test_a_wish_waits_for_its_age_and_an_operator_is_refused(machine: Machine) -
     assert not update._is_held(policy, wanted, by_operator=True, back=True), "the way back is always open"
 
 
-@pytest.mark.parametrize("url", [None, "ftp://releases", "https://name:secret@releases.example.com"])
+WRONG = (None, "ftp://releases", "https://name:secret@releases.example.com", "https://[x", "https://x:99999")
+
+
+@pytest.mark.parametrize("url", [*WRONG, "https://releases.example.com/#x"])
 def test_an_address_that_cannot_be_one_is_refused(tmp_path: Path, url: str | None) -> None:
     with pytest.raises(WrongRequestError, match=r"repository|address"):
         looking.address(Settings.model_validate({"releases": {"repository": url}}))

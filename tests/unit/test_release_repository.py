@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from typer.testing import CliRunner
 
+from appliance import durable
 from appliance.dashboard.repository.cli import app
 from appliance.dashboard.repository.keys import Keys
 from appliance.dashboard.repository.vendor import ReleaseRepository
@@ -92,6 +94,49 @@ def test_a_machine_follows_a_change_of_any_key(machine: Machine, vendor: Vendor,
     assert versions(machine, vendor) == ["1.2.0", "1.3.0"]
     fresh = Machine(machine.root.with_name("fresh")).pin(vendor)
     assert versions(fresh, vendor) == ["1.2.0", "1.3.0"]
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("at", [2, 3, 4])
+@pytest.mark.parametrize("name", ["targets", "stable", "snapshot"])
+def test_a_change_of_a_key_that_is_cut_off_is_brought_to_its_end_before_anything_is_published(
+    machine: Machine, vendor: Vendor, name: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def killed(file: BinaryIO, is_durable: bool, mode: int, owner: tuple[int, int] | None) -> None:
+        written.append(mode)
+        if len(written) == at:
+            raise KilledError
+        complete(file, is_durable, mode, owner)
+
+    complete = durable._complete
+    with monkeypatch.context() as struck:
+        struck.setattr(durable, "_complete", killed)
+        with pytest.raises(KilledError):
+            vendor.repository.rotate_key(name)
+    keys = vendor.folder / "keys"
+    vendor.repository = ReleaseRepository(vendor.folder / "repository", Keys([keys]))
+    vendor.publish()
+    assert versions(machine, vendor) == ["1.2.0"]
+
+
+def test_what_no_machine_would_believe_is_not_published(machine: Machine, vendor: Vendor) -> None:
+    with vendor.repository.signed.edit_targets() as targets:
+        assert targets.delegations and targets.delegations.roles
+        targets.revoke_key(targets.delegations.roles["stable"].keyids[0], "stable")
+        targets.add_key(Keys([vendor.folder / "elsewhere"]).make("stable"), "stable")
+    with pytest.raises(WrongRequestError, match="not enough keys here to sign stable"):
+        vendor.publish()
+    assert versions(machine, vendor) == ["1.2.0"]
+    vendor.repository = ReleaseRepository(
+        vendor.folder / "repository", Keys([vendor.folder / "keys", vendor.folder / "elsewhere"])
+    )
+    vendor.publish()
+    assert versions(machine, vendor) == ["1.2.0"]
 
 
 def test_all_root_keys_are_changed_one_after_the_other(machine: Machine, vendor: Vendor) -> None:

@@ -1,15 +1,20 @@
-"""Looks do not meet, and what was fetched for nothing does not stay."""
+"""Looks do not meet, what was fetched for nothing goes, and what stands in the way is named."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import io
 import os
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from appliance import __version__
+from appliance.cli.host import release
 from appliance.cli.work.host import releases as cli
 from appliance.documents.names import bundle_name
 from appliance.errors import WorkFailedError, WrongRequestError
@@ -18,13 +23,13 @@ from appliance.releases import update
 from appliance.releases.bundles import is_fetched
 from appliance.releases.held import Held, write_held
 from appliance.releases.installed import CURRENT
-from appliance.releases.lock import BusyError
+from appliance.releases.lock import BusyError, is_locked, opened_lock
 from appliance.releases.repository.alone import looking_alone
 from appliance.releases.repository.contents import this_architecture
 from appliance.releases.repository.looking import Look, look_and_fetch
 from appliance.releases.repository.source import Folder
 from appliance.releases.repository.unused import KEPT, drop_unused
-from appliance.releases.wanted import Wanted
+from appliance.releases.wanted import Wanted, write_outcome
 from appliance.settings.settings import Settings
 from tests.unit.release_rig import Machine, Vendor, serving
 
@@ -157,7 +162,11 @@ def test_two_looks_do_not_meet(tmp_path: Path, machine: Machine, vendor: Vendor,
         looked = Settings.model_validate(
             {"config_dir": str(tmp_path), "releases": {"repository": server.url}}
         )
-        assert "1.3.0" in look_and_fetch(machine.root, looked, wishes)
+        machine.trust.metadata.mkdir()
+        (machine.trust.metadata / "tmpleft").touch()
+        line = look_and_fetch(machine.root, looked, wishes)
+        assert line == f"stable has 1.2.0, 1.3.0, newer than {__version__}."
+        assert not (machine.trust.metadata / "tmpleft").exists()
 
 
 def test_a_full_disk_is_named_to_who_looks_by_hand(
@@ -214,3 +223,93 @@ def test_a_hold_until_a_day_that_has_passed_is_refused(machine: Machine) -> None
     with pytest.raises(WrongRequestError, match="has passed"):
         cli.hold_to(until=date.today() - timedelta(days=1))
     cli.hold_to(until=date.today())
+
+
+def test_no_other_user_can_hold_a_lock_of_updates(tmp_path: Path) -> None:
+    """Who may open a file may lock it, and for ever."""
+    (tmp_path / "lock").touch(mode=0o644)
+    with opened_lock(tmp_path / "lock") as file:
+        assert is_locked(file)
+        assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "link").symlink_to(tmp_path / "lock")
+    with pytest.raises(OSError, match="symbolic links"):
+        opened_lock(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("http://h:p/", "proxy's address is none"),
+        ("ftp://h", "proxy's address is none"),
+        ("missing.pem", "authorities in .* cannot be read: No such file"),
+        ("other.pem", "authorities in .* cannot be read"),
+    ],
+)
+def test_a_way_out_that_is_set_wrong_is_named(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, wrong: str, said: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", wrong if "://" in wrong else "")
+    (tmp_path / "other.pem").write_text("no certificate")
+    more = {} if "://" in wrong else {"dashboard_ca_file": str(tmp_path / wrong)}
+    looked = Settings.model_validate(
+        {"config_dir": str(tmp_path), "releases": {"repository": "https://localhost:9"}, **more}
+    )
+    with pytest.raises(WrongRequestError, match=said):
+        look_and_fetch(machine.root, looked, tmp_path / "wishes")
+
+
+def test_a_stick_that_is_pulled_out_is_not_called_a_full_disk(
+    machine: Machine, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pulled(io.BytesIO):
+        def read(self, _: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def opened(descriptor: int, _: str) -> Pulled:
+        os.close(descriptor)
+        return Pulled()
+
+    monkeypatch.setattr("appliance.releases.repository.source.os.fdopen", opened)
+    with pytest.raises(WorkFailedError, match="A file cannot be read: Input/output error"):
+        machine.look(Folder(vendor.public))
+
+
+def test_what_a_killed_process_has_left_half_is_not_published(vendor: Vendor) -> None:
+    half = ".x.tar.0123.new"
+    for folder in (vendor.repository.folder, vendor.public):
+        (folder / "targets" / "stable" / half).write_bytes(b"half")
+    vendor.publish()
+    assert not (vendor.public / "targets" / "stable" / half).exists()
+
+
+def test_nothing_is_asked_of_what_is_not_here(machine: Machine, vendor: Vendor) -> None:
+    with pytest.raises(WorkFailedError, match=r"1\.2\.0 is not on this machine"):
+        CliRunner().invoke(release.app, ["use", "1.2.0"], catch_exceptions=False)
+    with pytest.raises(WrongRequestError, match="not a version"):
+        CliRunner().invoke(release.app, ["use", "../../x"], catch_exceptions=False)
+    cli.imported(vendor.public, "1.2.0")
+    cli.check_is_here("1.2.0")
+
+
+@pytest.mark.parametrize("made_of_it", ["nothing", "a link", "a file", "a folder for the answer"])
+def test_a_folder_that_its_user_has_spoilt_keeps_no_move_from_its_end(
+    tmp_path: Path, made_of_it: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "update"
+    if made_of_it == "a link":
+        folder.symlink_to("/etc")
+    elif made_of_it == "a file":
+        folder.touch()
+    elif made_of_it == "a folder for the answer":
+        (folder / "outcome.json").mkdir(parents=True)
+    write_outcome(folder, Wanted(version="1.2.0", requested_at=NOW), "done", "")
+    assert f"Nothing can be answered in {folder}: " in capsys.readouterr().err
+    assert not Path("/etc/outcome.json").exists()
+
+
+def test_a_root_of_trust_that_is_damaged_is_not_the_repository_s_fault(
+    machine: Machine, vendor: Vendor
+) -> None:
+    (machine.trust.folder / "root.json").write_text("{")
+    with pytest.raises(WorkFailedError, match="root of trust of this machine is damaged"):
+        machine.look(Folder(vendor.public))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from appliance.releases.failures import (
     given_up,
     keep_journal,
     kept_journals,
+    last_lines,
     note_failure,
     version_of,
 )
@@ -189,6 +191,15 @@ def test_what_is_remembered_of_failures_and_cannot_be_read_holds_nothing_back(tm
     assert given_up(tmp_path, "2.0") == ""
     note_failure(tmp_path, "2.0", "x", WANTED.requested_at)
     assert failures(tmp_path)["2.0"].times == 1
+
+
+def test_of_a_journal_without_end_its_last_lines_are_kept_and_little_is_held(tmp_path: Path) -> None:
+    written = "import sys\nfor n in range(200_000): sys.stdout.write(f'{n:09}\\n')"
+    found = last_lines([sys.executable, "-c", written], 105).splitlines()
+    assert found == [f"{number:09}" for number in range(199_990, 200_000)]
+    assert last_lines([sys.executable, "-c", "print(1)"], 100) == "1\n"
+    with pytest.raises(FileNotFoundError):
+        last_lines([str(tmp_path / "missing")], 100)
 
 
 def test_the_journals_of_the_last_three_failures_are_kept(tmp_path: Path) -> None:

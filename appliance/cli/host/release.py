@@ -100,11 +100,12 @@ def use(
     A bundle is looked for in /opt/appliance/bundles. What policy pins holds here too; the update window does
     not. Ending this command does not end the move.
     """
-    from appliance.cli.work.host.releases import only_root, trust_by_hand  # noqa: PLC0415 - help must be instant
+    from appliance.cli.work.host import releases  # noqa: PLC0415 - help must be instant
 
-    only_root(f"appliance release use {version}")
+    releases.only_root(f"appliance release use {version}")
     if trust_unsigned is not None:
-        trust_by_hand(version, trust_unsigned)
+        releases.trust_by_hand(version, trust_unsigned)
+    releases.check_is_here(version)
     _move(version, interrupt=interrupt, yes=yes)
 
 

@@ -89,11 +89,12 @@ def stop(rollout_id: str, visitor: Visitor) -> Response:
     return RedirectResponse("/releases?note=rollout-stopped", 303)
 
 
-@router.post("/rollouts/{rollout_id}/next-wave", dependencies=[Depends(checked_form)])
-def next_wave(rollout_id: str, visitor: Visitor) -> Response:
+@router.post("/rollouts/{rollout_id}/next-wave")
+def next_wave(rollout_id: str, visitor: Visitor, form: Form) -> Response:
     """Begin the next wave now."""
     visitor.needs("editor")
-    advancing.go_on(visitor.context.database, visitor.actor, rollout_id)
+    wave = _whole(text_of(form, "wave")) - 1
+    advancing.go_on(visitor.context.database, visitor.actor, rollout_id, wave)
     return RedirectResponse("/releases?note=next-wave", 303)
 
 

@@ -44,8 +44,11 @@ def read_manifest(bundle: Path) -> BundleManifest:
 
 def mirror(source: Path, into: Path) -> None:
     """Copy what is new, then remove what is gone. The timestamp comes when all that it leads to is there."""
-    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    # What a killed process has left half is no file of the repository.
+    wanted = {path.relative_to(source) for path in source.rglob("[!.]*") if path.is_file()}
     last = Path("timestamp.json")
+    for path in into.rglob(".*.new"):
+        path.unlink()
     for path in sorted(wanted, key=lambda path: (path == last, path)):
         target = into / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -100,7 +100,14 @@ class SignedFiles(Repository):
         return self._folder / self._name(role, versions[-1]) if versions else None
 
     def renew(self) -> list[str]:
-        """Sign snapshot and timestamp anew as far as something changed or they age; what was signed."""
+        """Sign snapshot and timestamp anew as far as something changed or they age; what was signed.
+
+        Raises WrongRequestError where a change of a key was cut off, and cannot be brought to its end here.
+        """
+        for role in ("targets", *CHANNELS):
+            if not self._is_signed(role):
+                with self.edit_targets(role):
+                    pass
         needed = max(LIFETIMES_D["snapshot"] / 2, self.timestamp_days)
         ages = self.snapshot().expires - now() < timedelta(days=needed)
         snapshot, _ = self.do_snapshot(force=ages)
@@ -139,6 +146,16 @@ class SignedFiles(Repository):
                 judge.verify_delegate(role, md.signed_bytes, md.signatures)
             except UnsignedMetadataError:
                 raise _keys_missing(role, len(md.signatures)) from None
+
+    def _is_signed(self, role: str) -> bool:
+        """Whether its newest file is signed with the keys that are trusted for it now."""
+        md = self.open(role)
+        judge: Root | Targets = self.targets() if role in CHANNELS else self.root()
+        try:
+            judge.verify_delegate(role, md.signed_bytes, md.signatures)
+        except UnsignedMetadataError:
+            return False
+        return True
 
     def _days(self, role: str) -> float:
         if role == "timestamp":

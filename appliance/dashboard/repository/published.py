@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from appliance.documents.names import release_order
 from appliance.releases.repository.contents import (
+    ARCHITECTURES,
     CHANNELS,
     INDEX,
     METADATA,
@@ -45,13 +46,19 @@ class Published:
         except (OSError, ValueError, KeyError, TypeError, ValidationError):
             return empty
 
-    def bundle(self, version: str, architecture: str = "x86_64") -> PublishedBundle | None:
-        """The file of a release, from the first channel that has it."""
-        for channel in CHANNELS:
-            found = self.index(channel).find(version)
-            if found and architecture in found.bundles:
-                return found.bundles[architecture]
+    def bundle(self, version: str) -> PublishedBundle | None:
+        """The file of a release for most machines, or else for others, from the first channel that has it."""
+        for architecture in ARCHITECTURES:
+            for channel in CHANNELS:
+                found = self.index(channel).find(version)
+                if found and architecture in found.bundles:
+                    return found.bundles[architecture]
         return None
+
+    def revoked(self) -> dict[str, str]:
+        """Why each release was taken back that no channel has any more."""
+        taken = {version: why for name in CHANNELS for version, why in self.index(name).revoked.items()}
+        return {version: why for version, why in taken.items() if version not in self.versions()}
 
     def versions(self) -> list[str]:
         """Every release of any channel, the newest last."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from appliance.dashboard.http_errors import ConflictError
 from appliance.dashboard.rollouts import records
@@ -36,6 +36,17 @@ def advance(database: Database, heartbeat_s: int, now: float | None = None) -> N
             _advance(session, rollout_id, now or time.time(), heartbeat_s)
 
 
+def stop_revoked(database: Database, revoked: Mapping[str, str]) -> None:
+    """Stop every rollout of a release that its vendor has taken back since; why, by version."""
+    for version, why in revoked.items():
+        with database.write() as session:
+            for rollout in records.rollouts(session, state="running"):
+                if rollout.plan.version == version:
+                    said = f"{version} was revoked: {why}"
+                    records.end(session, rollout, "stopped", said, time.time())
+                    audit.record(session, ITSELF, "rollout.stop", version, why=said)
+
+
 def stop(database: Database, actor: Actor, rollout_id: str) -> None:
     """Stop it and withdraw its wish from all that have not moved. Raises ConflictError where it has ended."""
     with database.write() as session:
@@ -44,10 +55,15 @@ def stop(database: Database, actor: Actor, rollout_id: str) -> None:
         audit.record(session, actor, "rollout.stop", rollout.plan.version)
 
 
-def go_on(database: Database, actor: Actor, rollout_id: str) -> None:
-    """Begin the next wave without waiting longer for this one. Raises ConflictError where none is left."""
+def go_on(database: Database, actor: Actor, rollout_id: str, wave: int | None = None) -> None:
+    """Begin the next wave without waiting longer for this one. Raises ConflictError where none is left.
+
+    ``wave`` is the one that was seen: what was begun since, by a second click, is not gone on from.
+    """
     with database.write() as session:
         rollout = _going(session, rollout_id)
+        if wave not in {None, rollout.wave}:
+            raise ConflictError("The next wave has begun already.", "", "Look how that one goes first.")
         if rollout.wave >= max(member.seen.wave for member in rollout.members):
             raise ConflictError("Its last wave has begun.", "", "Wait for it, or stop the rollout.")
         records.ask(session, rollout, rollout.wave + 1, time.time())

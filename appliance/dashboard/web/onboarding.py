@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TypedDict
 
 from appliance import __version__
@@ -58,6 +59,7 @@ def _filled(settings: Settings, version: str) -> dict[str, str]:
         # The machine is born with the root of trust, by which it verifies this very bundle before it starts.
         address = f"{url}/releases/{TARGETS}/{signed.target.replace('/', f'/{signed.sha256}.')}"
         filled["trust"] = f" --data release_root_sha256={repository.root_digest()}"
+        filled["bundle"] = PurePosixPath(signed.target).name
         return filled | {"sha256": signed.sha256, "fetch": _FETCH.format(address=address)}
     found = find_bundle(settings.bundles, version)
     fetch = _FETCH.format(address=f"{url}/bundles/$bundle") if found else ""

@@ -132,9 +132,10 @@ def check_wish(context: Context, version: str | None) -> None:
     Without a repository anything may be wished for: bundles come to machines in other ways then.
     """
     repository = published(context.settings.releases)
-    if version is None or repository is None or repository.bundle(version) is not None:
+    if version is None or repository is None or version in (has := repository.versions()):
         return
-    has = repository.versions()
+    if (why := repository.revoked().get(version)) is not None:
+        raise WrongRequestError(f"The release {version} was revoked.", why, "Choose another one.")
     raise WrongRequestError(
         f"The release repository has no release {version}.",
         f"It has {', '.join(has)}." if has else "It has none yet.",

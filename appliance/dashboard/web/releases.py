@@ -115,6 +115,13 @@ def rollouts(context: Context) -> list[records.Rollout]:
         return records.rollouts(session)
 
 
+def stop_revoked(context: Context) -> None:
+    """Stop the rollouts of what the repository has taken back since: machines refuse it by themselves."""
+    repository = published(context.settings.releases)
+    if repository is not None and (revoked := repository.revoked()):
+        advancing.stop_revoked(context.database, revoked)
+
+
 def waves_of(rollout: records.Rollout) -> list[Wave]:
     """The waves of a rollout, in order."""
     numbers = sorted({member.seen.wave for member in rollout.members})

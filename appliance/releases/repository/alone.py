@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import WorkFailedError
-from appliance.releases.lock import BusyError, is_locked
+from appliance.releases.lock import BusyError, is_locked, opened_lock
 from appliance.releases.repository.trust import Trust
 
 _LOCK = "look.lock"
@@ -29,7 +29,7 @@ def looking_alone(root: Path, *, within_s: float = WITHIN_S) -> Iterator[None]:
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         give_up = time.monotonic() + within_s
-        with (folder / _LOCK).open("w") as file:
+        with opened_lock(folder / _LOCK) as file:
             while not is_locked(file):
                 if time.monotonic() >= give_up:
                     raise BusyError(
@@ -38,6 +38,9 @@ def looking_alone(root: Path, *, within_s: float = WITHIN_S) -> Iterator[None]:
                         "journalctl -fu appliance-fetch; ask again when it has ended.",
                     )
                 time.sleep(_POLL_S)
+            # What a killed look has left of python-tuf's files; they come by no name that anything reads.
+            for left in Trust(root).metadata.glob("tmp*"):
+                left.unlink(missing_ok=True)
             yield
     except OSError as error:
         raise WorkFailedError(

@@ -60,8 +60,7 @@ def address(settings: Settings) -> str:
     It may be plain http: a proxy between sees what is fetched, and can change none of it unseen.
     """
     url = settings.releases.repository or f"{(settings.dashboard_url or '').rstrip('/')}/releases"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+    if not _is_address(url):
         raise WrongRequestError(
             "No release repository is set."
             if url == "/releases"
@@ -72,19 +71,40 @@ def address(settings: Settings) -> str:
     return url
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        more = parts.username or parts.query or parts.fragment
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not more
+    except ValueError:
+        return False
+
+
 @contextlib.contextmanager
 def server(settings: Settings, trust: Trust) -> Iterator[Server]:
     """The repository's server, with what is remembered of it."""
     _take_proxy(settings.config_dir / "proxy.env")
     limit = settings.releases.kib_per_s
     path = trust.folder / _REMEMBERED
-    opened = Server(
-        address(settings),
-        version=appliance.__version__,
-        ca_file=settings.dashboard_ca_file,
-        pace=Pace(most_bytes_per_s=limit * 1024 if limit else None),
-        remembered=_read_remembered(path),
-    )
+    url = address(settings)
+    try:
+        opened = Server(
+            url,
+            version=appliance.__version__,
+            ca_file=settings.dashboard_ca_file,
+            pace=Pace(most_bytes_per_s=limit * 1024 if limit else None),
+            remembered=_read_remembered(path),
+        )
+    except OSError as error:
+        raise WrongRequestError(
+            f"The authorities in {settings.dashboard_ca_file} cannot be read: {error.strerror}.",
+            "The release repository is asked only by who knows its authority.",
+            f"openssl x509 -noout -subject -in {settings.dashboard_ca_file}",
+        ) from None
+    except ValueError:
+        raise WrongRequestError(
+            "The proxy's address is none.", "", "Set http_proxy of the deploy to http://HOST:PORT."
+        ) from None
     try:
         yield opened
         stamp = opened.remembered.get("timestamp.json")
@@ -250,7 +270,7 @@ def look_and_fetch(root: Path, settings: Settings, wishes: Path) -> str:
         drop_unused(root, wishes)
     current = linked(root, CURRENT) or appliance.__version__
     newer = [each.version for each in seen.newer(current)]
-    found = f"{seen.channel} has {', '.join(newer)}" if newer else f"{seen.channel} has nothing newer"
+    found = f"{seen.channel} has {', '.join(newer) + ',' if newer else 'nothing'} newer"
     why = seen.revoked.get(current)
     taken_back = f" {current}, which runs, was revoked: {why}" if why is not None else ""
     return f"{found} than {current}.{f' {fetched} was fetched.' if fetched else ''}{taken_back}"

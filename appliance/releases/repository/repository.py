@@ -66,9 +66,16 @@ class Repository:
         with self._in_words():
             # What was accepted last is the root of trust's follower, and python-tuf goes on from the first.
             trust.metadata.mkdir(mode=0o755, parents=True, exist_ok=True)
-            self._updater = Updater(
-                str(trust.metadata), _BASE + METADATA, fetcher=source.fetcher, bootstrap=root
-            )
+            try:
+                self._updater = Updater(
+                    str(trust.metadata), _BASE + METADATA, fetcher=source.fetcher, bootstrap=root
+                )
+            except tuf.RepositoryError:
+                raise WorkFailedError(
+                    f"The root of trust of this machine is damaged: {trust.folder / 'root.json'}.",
+                    _RUNNING_ON,
+                    "sudo appliance release trust SHA256, as the dashboard prints it for a new appliance",
+                ) from None
 
     def refresh(self) -> None:
         """Verify the newest state. Raises WorkFailedError with the reason why it is not to be believed."""

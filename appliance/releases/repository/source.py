@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError
@@ -131,7 +131,7 @@ class Folder:
     def _blocks(self, descriptor: int, start: int) -> Iterator[bytes]:
         with os.fdopen(descriptor, "rb") as file:
             file.seek(start)
-            while block := file.read(_BLOCK):
+            while block := _read_on(file):
                 yield block
 
 
@@ -147,20 +147,26 @@ class Server:
         pace: Pace | None = None,
         remembered: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> None:
-        """``remembered``: files that were fetched before, by name, each with its ETag."""
+        """``remembered``: files that were fetched before, by name, each with its ETag.
+
+        Raises OSError for authorities that cannot be read, ValueError for a proxy that is none.
+        """
         import httpx  # noqa: PLC0415 - a machine that fetches nothing does without
 
         self.name = url.rstrip("/")
         self.remembered = dict(remembered or {})
         self._pace = pace or Pace()
         self._runner = asyncio.Runner()
-        self._client = httpx.AsyncClient(
-            verify=trusting(ca_file),
-            follow_redirects=False,
-            timeout=httpx.Timeout(self._pace.silence_s),
-            limits=httpx.Limits(max_connections=1),
-            headers={"user-agent": f"appliance/{version}", "accept-encoding": "identity"},
-        )
+        try:
+            self._client = httpx.AsyncClient(
+                verify=trusting(ca_file),
+                follow_redirects=False,
+                timeout=httpx.Timeout(self._pace.silence_s),
+                limits=httpx.Limits(max_connections=1),
+                headers={"user-agent": f"appliance/{version}", "accept-encoding": "identity"},
+            )
+        except httpx.InvalidURL as error:
+            raise ValueError(str(error)) from None
 
     @property
     def fetcher(self) -> FetcherInterface:
@@ -230,6 +236,14 @@ class Server:
                 return await waited_for
 
         return self._runner.run(bounded())
+
+
+def _read_on(file: BinaryIO) -> bytes:
+    try:
+        return file.read(_BLOCK)
+    except OSError as error:
+        # A stick that was pulled out, most likely; it has nothing to do with what is written here.
+        raise UnusableSourceError(f"A file cannot be read: {os.strerror(error.errno or 0)}.") from None
 
 
 def _check(response: httpx.Response, *, may_be_unchanged: bool) -> None:

@@ -15,7 +15,7 @@ from appliance.documents.names import bundle_name, is_release, is_sha256, releas
 from appliance.documents.problems import printable
 from appliance.errors import RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.policy import Policy, check_update, enforce, read_policy
-from appliance.releases.bundles import FOLDER
+from appliance.releases.bundles import FOLDER, find_bundle
 from appliance.releases.held import Held, held_back, read_held, write_held
 from appliance.releases.installed import CURRENT, ROOT, installed, is_installed, linked
 from appliance.releases.prune import last_used
@@ -227,6 +227,14 @@ def trust_by_hand(version: str, sha256: str) -> None:
         raise WrongRequestError(f"{path} has another SHA-256.", "", "Fetch it again, and compare.")
     trust = Trust(ROOT)
     trust.note(Verified(version=version, sha256=sha256, how="unsigned", at=datetime.now(UTC)))
+
+
+def check_is_here(version: str) -> None:
+    """Raise WrongRequestError, WorkFailedError before anything is asked of what could not be moved to."""
+    if not is_release(version):
+        raise WrongRequestError("That is not a version of the appliance.", "", "appliance release list")
+    if not is_installed(ROOT, version):
+        find_bundle(ROOT, version)
 
 
 def former_release() -> str:
