@@ -170,6 +170,10 @@ class WorkFailedForGoodError(WorkFailedError):
     """The work did not succeed, and the same step would fail again (exit code 1)."""
 
 
+class SourceChangedError(WorkFailedForGoodError):
+    """What a run copies is no longer as its snapshot has it: a new run sees it as it is (exit code 1)."""
+
+
 class WrongRequestError(ApplianceError):
     """A document, a setting or an argument is wrong (exit code 2). A retry cannot help."""
 

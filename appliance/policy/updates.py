@@ -84,11 +84,7 @@ class Updates(StrictModel):
         return timedelta(days=int(found[1])) if found else None
 
     def may_wait_until(self, asked: datetime, within: timedelta) -> datetime:
-<<<<<<< HEAD
-        """By when a release asked for then is moved to, if nothing else keeps it longer than ``within``."""
-=======
         """By when a release asked for then is moved to, if that takes ``within`` at most unhindered."""
->>>>>>> signed
         until = asked + (self.least_age or timedelta()) + within
         for each in sorted(self.freeze, key=lambda each: each.from_):
             if each.to >= asked.date() and each.from_ <= until.date():

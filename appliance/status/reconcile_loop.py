@@ -1,4 +1,4 @@
-"""Keeps run state true, by comparing it with Airflow's again and again."""
+"""Keeps run state true, by comparing it with Airflow's again and again, and begins anew what is to be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import psycopg
 
 from appliance.errors import ApplianceError
+from appliance.orchestration.begun_anew import begin_anew
 from appliance.orchestration.reconcile import reconcile
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection, connect, migrate
@@ -37,6 +38,7 @@ class ReconcileLoop:
             if self._airflow is None or self._airflow.closed:
                 self._airflow = connect(self._settings.airflow_database_url, read_only=True)
             busy = reconcile(self._store, self._airflow, self._settings.state_dir)
+            begin_anew(self._settings, self._store)
             return BUSY_EVERY_S if busy else IDLE_EVERY_S
         except (psycopg.Error, ApplianceError):
             self._store.close()

@@ -13,7 +13,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
-from appliance.errors import WorkFailedError, WrongRequestError
+from appliance.errors import SourceChangedError, WrongRequestError
 from appliance.killed_runs import mark_unfinished
 from appliance.postgres.building.as_in_source import accepted
 from appliance.postgres.building.late_checks import LateCheck, let_hold_null, take_off
@@ -99,10 +99,10 @@ def _check_planned_tables(plan: Plan, entries: list[Entry]) -> None:
     made = {(entry.schema_name, entry.tag) for entry in entries if entry.kind == "TABLE"}
     missing = [table.qualified for table in plan.tables if (table.schema_name, table.name) not in made]
     if missing:
-        raise WorkFailedError(
+        raise SourceChangedError(
             "The source's schema has changed since it was planned.",
             f"These tables are gone, or cannot be made on the target any more: {', '.join(missing[:20])}.",
-            "Start a new run.",
+            "A run begins anew by itself, once. If that ends so too, start one when the source is at rest.",
             sqlstate="42P01",
         )
 

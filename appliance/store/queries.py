@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString, TypeAlias, TypeVar
 
 from psycopg.rows import BaseRowFactory, class_row, kwargs_row
@@ -101,6 +101,22 @@ def connection_tests(connection: Connection) -> list[ConnectionTestLine]:
 def current_runs(connection: Connection) -> list[RunLine]:
     """Runs that wait or are under way, oldest first."""
     return _runs(connection, "WHERE state IN ('queued', 'running') ORDER BY queued_at LIMIT 200")
+
+
+def runs_to_begin_anew(connection: Connection, exception: str, anew: str, within: timedelta) -> list[RunLine]:
+    """Runs of Airflow's that ended with that exception so lately, of workflows that had none since.
+
+    Not those that were begun anew themselves, whose id begins with ``anew``.
+    """
+    return _runs(
+        connection,
+        "WHERE state = 'failed' AND failure ->> 'exception' = %(exception)s"
+        " AND ended_at > now() - %(within)s AND queued_at > now() - interval '8 days' - %(within)s"
+        " AND NOT starts_with(airflow_run_id, %(anew)s)"
+        " AND NOT EXISTS (SELECT FROM appliance.run AS later WHERE later.workflow = run.workflow"
+        " AND later.queued_at > run.queued_at) ORDER BY queued_at LIMIT 200",
+        {"exception": exception, "anew": anew, "within": within},
+    )
 
 
 def recent_runs(connection: Connection, *, workflow: str | None = None, limit: int = 20) -> list[RunLine]:

@@ -55,6 +55,10 @@ class JsonObserver(SilentObserver):
             }
         )
 
+    def changed(self, error: ApplianceError) -> None:
+        """The source changed under the run's snapshot: the lines of another run follow."""
+        print_json_line({"type": "anew", "what": error.what, "why": error.why})
+
     def failed(self, error: ApplianceError) -> None:
         """The run has not worked."""
         said = {"what": error.what, "why": error.why, "next": error.next_step}

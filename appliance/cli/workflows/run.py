@@ -42,16 +42,26 @@ def run(  # noqa: PLR0917 - as typer has it
     """
     from appliance.cli.local_runs.record import run_recorded  # noqa: PLC0415 - help must be instant
     from appliance.cli.terminal.json_observer import JsonObserver  # noqa: PLC0415
-    from appliance.cli.work.workflows.local import console, display, interruptible, local_run  # noqa: PLC0415
+    from appliance.cli.work.workflows.local import (  # noqa: PLC0415
+        console,
+        display,
+        interruptible,
+        local_run,
+        once_anew,
+    )
 
     with interruptible("The run") as interruption:
         if as_json:
             observer = JsonObserver()
-            try:
+
+            def print_lines() -> None:
                 with local_run(file, connections, policy, state, exports_dir) as prepared:
                     prepared.check = interruption.check
                     observer.begin(prepared.spec)
                     observer.end(run_recorded(prepared, observer))
+
+            try:
+                once_anew(print_lines, observer.changed)
             except ApplianceError as error:
                 observer.failed(error)
                 raise typer.Exit(error.exit_code) from None
@@ -60,9 +70,14 @@ def run(  # noqa: PLR0917 - as typer has it
         from appliance.cli.terminal.results.run_summary import print_outcome  # noqa: PLC0415
 
         screen = console(quiet=quiet, verbose=verbose)
-        with local_run(file, connections, policy, state, exports_dir) as prepared:
-            prepared.check = interruption.check
-            with display(screen, prepared.spec) as shown:
-                outcome = run_recorded(prepared, shown, heard=typer.echo if verbose and not quiet else None)
-            rows = {name: table.rows for name, table in shown.state.tables.items()}
-            print_outcome(screen, outcome, rows)
+
+        def draw() -> None:
+            with local_run(file, connections, policy, state, exports_dir) as prepared:
+                prepared.check = interruption.check
+                with display(screen, prepared.spec) as shown:
+                    heard = typer.echo if verbose and not quiet else None
+                    outcome = run_recorded(prepared, shown, heard=heard)
+                rows = {name: table.rows for name, table in shown.state.tables.items()}
+                print_outcome(screen, outcome, rows)
+
+        once_anew(draw, lambda error: screen.print(f"{error.what} A run begins anew.", markup=False))

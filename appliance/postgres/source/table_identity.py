@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from appliance.errors import WorkFailedForGoodError
+from appliance.errors import SourceChangedError
 from appliance.postgres.copying.copy_sql import only, rows_of, table_reference
 from appliance.postgres.copying.subject_lookups import beside, lookups_of
 from appliance.postgres.plan import PlannedTable
@@ -120,7 +120,7 @@ def take_all(source: Connection[TupleRow], tables: Sequence[PlannedTable], wait_
 
 
 def check_all_same(tables: Sequence[PlannedTable], then: Sequence[Identity], now: Sequence[Identity]) -> None:
-    """``check_same`` for each. Raises WorkFailedForGoodError."""
+    """``check_same`` for each. Raises SourceChangedError."""
     for table in tables:
         name = (table.schema_name, table.name)
         check_same(
@@ -139,7 +139,7 @@ def identities(rows: Sequence[TupleRow]) -> list[Identity]:
 
 
 def check_same(table: PlannedTable, then: Sequence[Identity], now: Sequence[Identity]) -> None:
-    """Raise WorkFailedForGoodError where something has changed that the snapshot does not fit."""
+    """Raise SourceChangedError where something has changed that the snapshot does not fit."""
     current = {each.oid: each for each in now}
     known = {each.oid for each in then}
     # Partitions that came since held none of what the snapshot saw in their parent.
@@ -156,17 +156,17 @@ def check_same(table: PlannedTable, then: Sequence[Identity], now: Sequence[Iden
     raise _no_longer_fits(table, names or [table.qualified])
 
 
-def gone(table: PlannedTable) -> WorkFailedForGoodError:
+def gone(table: PlannedTable) -> SourceChangedError:
     """The failure where reading the table finds one that is not there under its name any more."""
     return _no_longer_fits(table, [table.qualified])
 
 
-def _no_longer_fits(table: PlannedTable, names: Sequence[str]) -> WorkFailedForGoodError:
-    return WorkFailedForGoodError(
+def _no_longer_fits(table: PlannedTable, names: Sequence[str]) -> SourceChangedError:
+    return SourceChangedError(
         f"The run's snapshot does not fit {', '.join(names)} any more.",
         "It was emptied, rewritten, renamed, altered or dropped since the run began (TRUNCATE, VACUUM FULL,"
         " ALTER TABLE …). Read in the old snapshot it would show other rows than it had, or none.",
-        "Start a new run.",
+        "A run begins anew by itself, once. If that ends so too, start one when the source is at rest.",
         sqlstate="40001",
         table=table.qualified,
     )

@@ -8,7 +8,7 @@ import pwd
 import secrets
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -20,7 +20,7 @@ from appliance.cli.work.workflows.local_containers import hand_over_all, require
 from appliance.connections.file import load_connections, select_buckets, select_connections
 from appliance.contract.fields import document_digest
 from appliance.documents.problems import WrongDocumentError
-from appliance.errors import WorkFailedError, WrongRequestError
+from appliance.errors import ApplianceError, SourceChangedError, WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.killed_runs import remove_killed_plans
@@ -35,7 +35,7 @@ from appliance.settings.settings import load_settings
 from appliance.steps.calling.call import StepPaths
 from appliance.steps.local.folders import secrets_base, state_folder
 from appliance.steps.local.killed_runs import close_killed_runs, discard_left_behind
-from appliance.steps.local.run import LocalRun
+from appliance.steps.local.run import LocalRun, StepFailedError
 from appliance.steps.records.run_receipt import Signing, address_of
 from appliance.steps.records.run_spec import RunSpec
 from appliance.subjects.records import erased_subjects
@@ -131,6 +131,22 @@ def local_run(
         )
         run.hand_over = hand_over_all(run, with_state(settings, folder), known, exports)
         yield run
+
+
+def once_anew(perform: Callable[[], None], changed: Callable[[ApplianceError], None]) -> None:
+    """Perform a run; another, after ``changed``, where its source changed under its snapshot.
+
+    Nothing was published then. Raises what the run raises, the second one too.
+    """
+    try:
+        perform()
+    except StepFailedError as error:
+        if error.failure.exception != SourceChangedError.__name__:
+            raise
+        changed(error)
+    else:
+        return
+    perform()
 
 
 def user_of_command() -> str | None:
