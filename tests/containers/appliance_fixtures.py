@@ -16,6 +16,7 @@ from tests.engine.clusters import Cluster, start_cluster
 IMAGE_VARIABLE = "APPLIANCE_TEST_STEP_IMAGE"
 TWINS = (
     "main",
+    "moved",
     "slow",
     "kept",
     "hiccup",

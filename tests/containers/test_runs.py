@@ -255,3 +255,22 @@ def test_a_run_goes_on_without_the_appliances_own_database(
     finally:
         state.sql("postgres", "ALTER DATABASE appliance ALLOW_CONNECTIONS true")
     assert appliance.wait_for_end(run_id)["state"] == "succeeded"
+
+
+def test_a_run_whose_table_is_rewritten_under_it_begins_anew_by_itself(
+    appliance: ApplianceHost, databases: Cluster
+) -> None:
+    limits = {"parallel": 2, "memory_mb": 256, "retries": 0, "lock_timeout_s": 600}
+    appliance.write_workflow("moved.yaml", workflow("moved", "moved", limits=limits))
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pg_database'::regclass"
+    with databases.connect("postgres") as other, other.transaction():
+        other.execute("LOCK TABLE pg_database IN SHARE ROW EXCLUSIVE MODE")
+        run_id = appliance.start_run("moved")
+        wait_for("it is planned, and makes its database", lambda: databases.value("postgres", waits))
+        databases.sql("shop", "CLUSTER purchase USING purchase_pkey")
+    ended = appliance.wait_for_end(run_id)
+    assert ended["state"] == "failed"
+    assert ended["failure"]["what"] == "The run's snapshot does not fit public.purchase any more."
+    anew = run_id.replace("moved-", "moved-anew-", 1)
+    assert appliance.wait_for_end(anew)["state"] == "succeeded"
+    assert databases.value("twin_moved", "SELECT count(*) FROM purchase") > 0
