@@ -36,6 +36,11 @@ PASSING = (
 """A part of a page may replace itself while it is looked at."""
 
 
+LONGEST_TIMES = """
+for (const each of document.querySelectorAll("time[data-when]")) each.textContent = "Nov 30, 2027, 10:44 AM"
+"""
+"""Pages fit at ten in the morning too."""
+
 WORDY = f"""\
 id: {"w" * 63}
 title: "{"Ünïcödé" * 25}"
@@ -150,7 +155,7 @@ def test_every_page_fits_and_can_be_used_by_everybody(
     for name, path in pages(dashboard).items():
         browser.get(dashboard.url + path)
         found: list[object] = [*accessibility_problems(browser), *console_errors(browser)]
-        width = browser.execute_script("return document.documentElement.scrollWidth")
+        width = browser.execute_script(f"{LONGEST_TIMES}; return document.documentElement.scrollWidth")
         if width > size[0]:
             found.append(f"is {width} pixels wide")
         if found:
