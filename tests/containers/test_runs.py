@@ -262,7 +262,10 @@ def test_a_run_whose_table_is_rewritten_under_it_begins_anew_by_itself(
 ) -> None:
     limits = {"parallel": 2, "memory_mb": 256, "retries": 0, "lock_timeout_s": 600}
     appliance.write_workflow("moved.yaml", workflow("moved", "moved", limits=limits))
-    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pg_database'::regclass"
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND starts_with(query, 'CREATE DATABASE \"twin_moved__next\"')"
+    )
     with databases.connect("postgres") as other, other.transaction():
         other.execute("LOCK TABLE pg_database IN SHARE ROW EXCLUSIVE MODE")
         run_id = appliance.start_run("moved")
