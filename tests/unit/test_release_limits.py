@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -18,22 +17,11 @@ from appliance.releases.repository import looking
 from appliance.settings.settings import Settings
 from tests.unit.release_rig import BODY, Handler, Machine, Vendor, serving
 
+STABLE = ("1.2.0", "1.3.0")
+
 _KIB_PER_S = 256
 _TWO_BLOCKS = 2 << 16
 """What may come before the limit is first felt, and what comes last and is waited for by nobody."""
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vendor")
-    Vendor(folder).begin("1.2.0", "1.3.0")
-    return folder
-
-
-@pytest.fixture
-def vendor(tmp_path: Path, begun: Path) -> Vendor:
-    shutil.copytree(begun, tmp_path / "vendor")
-    return Vendor(tmp_path / "vendor")
 
 
 @pytest.fixture

@@ -31,19 +31,6 @@ from tests.unit.release_rig import Handler, Machine, Vendor, serving, write_bund
 NOW = datetime.now(UTC)
 
 
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vendor")
-    Vendor(folder).begin("1.2.0")
-    return folder
-
-
-@pytest.fixture
-def vendor(tmp_path: Path, begun: Path) -> Vendor:
-    shutil.copytree(begun, tmp_path / "vendor")
-    return Vendor(tmp_path / "vendor")
-
-
 @pytest.fixture
 def machine(tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path / "machine").pin(vendor)

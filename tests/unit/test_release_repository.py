@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,24 +15,6 @@ from appliance.dashboard.repository.vendor import ReleaseRepository
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.releases.repository.source import Folder
 from tests.unit.release_rig import Machine, Vendor, reading, serving, write_bundle
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vendor")
-    Vendor(folder).begin("1.2.0")
-    return folder
-
-
-@pytest.fixture
-def vendor(tmp_path: Path, begun: Path) -> Vendor:
-    shutil.copytree(begun, tmp_path / "vendor")
-    return Vendor(tmp_path / "vendor")
-
-
-@pytest.fixture
-def machine(tmp_path: Path, vendor: Vendor) -> Machine:
-    return Machine(tmp_path / "machine").pin(vendor)
 
 
 def versions(machine: Machine, vendor: Vendor, channel: str = "stable") -> list[str]:

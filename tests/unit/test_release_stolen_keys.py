@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,6 @@ from appliance.releases.repository.repository import find_root
 from appliance.releases.repository.source import Folder
 from appliance.settings.settings import Settings
 from tests.unit.release_rig import Handler, HostileServer, Machine, Vendor, reading, serving
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vendor")
-    Vendor(folder).begin("1.2.0")
-    return folder
-
-
-@pytest.fixture
-def vendor(tmp_path: Path, begun: Path) -> Vendor:
-    shutil.copytree(begun, tmp_path / "vendor")
-    return Vendor(tmp_path / "vendor")
-
-
-@pytest.fixture
-def machine(tmp_path: Path, vendor: Vendor) -> Machine:
-    return Machine(tmp_path / "machine").pin(vendor)
 
 
 def sign_index(vendor: Vendor, data: bytes, algorithm: str = "sha256") -> None:

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import io
 import os
-import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -33,20 +32,9 @@ from appliance.releases.wanted import Wanted, write_outcome
 from appliance.settings.settings import Settings
 from tests.unit.release_rig import Machine, Vendor, serving
 
+STABLE = ("1.2.0", "1.3.0")
+
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vendor")
-    Vendor(folder).begin("1.2.0", "1.3.0")
-    return folder
-
-
-@pytest.fixture
-def vendor(tmp_path: Path, begun: Path) -> Vendor:
-    shutil.copytree(begun, tmp_path / "vendor")
-    return Vendor(tmp_path / "vendor")
 
 
 @pytest.fixture
