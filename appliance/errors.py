@@ -173,6 +173,10 @@ class WorkFailedForGoodError(WorkFailedError):
 class SourceChangedError(WorkFailedForGoodError):
     """What a run copies is no longer as its snapshot has it: a new run sees it as it is (exit code 1)."""
 
+    NEXT_STEP = (
+        "A run begins anew by itself, once. If that ends so too, start one when such changes are over."
+    )
+
 
 class WrongRequestError(ApplianceError):
     """A document, a setting or an argument is wrong (exit code 2). A retry cannot help."""

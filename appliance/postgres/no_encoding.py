@@ -18,6 +18,8 @@ from psycopg.rows import TupleRow
 
 _FIRST = 0x10FF00
 _STANDING_FOR_BYTES = re.compile(f"[{chr(_FIRST + 0x80)}-{chr(_FIRST + 0xFF)}]")
+_IN_UTF8 = re.compile(rb"\xf4\x8f[\xbe\xbf][\x80-\xbf]")
+"""The same."""
 _HANDLER = "appliance.bytes_as_characters"
 _NONE = "SQL_ASCII"
 
@@ -37,16 +39,11 @@ def text_of(data: bytes) -> str:
 
 def bytes_of(text: str) -> bytes:
     """The bytes that were read with ``text_of``."""
-    if not holds_bytes(text):
-        return text.encode()
-    return b"".join(
-        bytes([ord(part) - _FIRST]) if _STANDING_FOR_BYTES.fullmatch(part) else part.encode()
-        for part in _STANDING_FOR_BYTES.sub(lambda found: f"\x00{found[0]}\x00", text).split("\x00")
-    )
+    return _IN_UTF8.sub(lambda found: bytes([ord(found[0].decode()) - _FIRST]), text.encode())
 
 
-def dump_encoding(server_encoding: str | None) -> str:
-    """In which encoding pg_dump is to write: without one nothing could be converted."""
+def client_encoding_for(server_encoding: str | None) -> str:
+    """In which encoding a server is asked for text: UTF-8, unless it knows none to convert from."""
     return _NONE if server_encoding == _NONE else "UTF8"
 
 

@@ -35,14 +35,11 @@ def update_alone(
     """
     state = root / STATE
     state.mkdir(mode=0o700, exist_ok=True)
-    give_up = time.monotonic() + within_s
     with opened_lock(state / "lock") as file:
         if within_s and not is_locked(file):
             say(f"Another update is being performed; waits up to {within_s:.0f} s for it.")
-        while not is_locked(file):
-            if time.monotonic() >= give_up:
-                raise BusyError("Another update is being performed.", "", "appliance release list")
-            time.sleep(_POLL_S)
+        busy = BusyError("Another update is being performed.", "", "appliance release list")
+        wait_for_lock(file, within_s, busy)
         yield state
 
 
@@ -51,6 +48,15 @@ def opened_lock(path: Path) -> IO[str]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "w")
+
+
+def wait_for_lock(file: IO[str], within_s: float, busy: BusyError) -> None:
+    """Hold the file's lock. Raises ``busy`` where another process keeps it for so long."""
+    give_up = time.monotonic() + within_s
+    while not is_locked(file):
+        if time.monotonic() >= give_up:
+            raise busy
+        time.sleep(_POLL_S)
 
 
 def is_locked(file: IO[str]) -> bool:

@@ -152,6 +152,7 @@ class _Finisher:
         with self._sessions.session() as session:
             left_out = [(table.schema_name, table.name) for table in self.plan.left_out]
             generated = generated_columns(session)
+            masks = masks_of(self.plan, generated)
             building = Building(
                 self.schema.entries,
                 sizes=table_sizes(session),
@@ -159,8 +160,8 @@ class _Finisher:
                 partitioned=partitioned_tables(session),
                 index_bytes=self.schema.index_bytes,
                 settings=self.settings,
-                masks=masks_of(self.plan, generated),
-                meeting=meeting_of(self.plan, generated),
+                masks=masks,
+                meeting=meeting_of(self.plan, masks, generated),
             )
         began = time.monotonic() - sum(self.seconds.values())
         jobs = building_jobs(building, after)

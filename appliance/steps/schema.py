@@ -102,7 +102,7 @@ def _check_planned_tables(plan: Plan, entries: list[Entry]) -> None:
         raise SourceChangedError(
             "The source's schema has changed since it was planned.",
             f"These tables are gone, or cannot be made on the target any more: {', '.join(missing[:20])}.",
-            "A run begins anew by itself, once. If that ends so too, start one when such changes are over.",
+            SourceChangedError.NEXT_STEP,
             sqlstate="40001",
         )
 

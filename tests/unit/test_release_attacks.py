@@ -30,24 +30,6 @@ from tests.unit.release_rig import (
 )
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vendor")
-    Vendor(folder).begin("1.2.0")
-    return folder
-
-
-@pytest.fixture
-def vendor(tmp_path: Path, published: Path) -> Vendor:
-    shutil.copytree(published, tmp_path / "vendor")
-    return Vendor(tmp_path / "vendor")
-
-
-@pytest.fixture
-def machine(tmp_path: Path, vendor: Vendor) -> Machine:
-    return Machine(tmp_path / "machine").pin(vendor)
-
-
 @pytest.fixture
 def server(vendor: Vendor) -> Iterator[HostileServer]:
     with serving(vendor.public) as started:

@@ -58,7 +58,8 @@ class Published:
     def revoked(self) -> dict[str, str]:
         """Why each release was taken back that no channel has any more."""
         taken = {version: why for name in CHANNELS for version, why in self.index(name).revoked.items()}
-        return {version: why for version, why in taken.items() if version not in self.versions()}
+        there = set(self.versions()) if taken else ()
+        return {version: why for version, why in taken.items() if version not in there}
 
     def versions(self) -> list[str]:
         """Every release of any channel, the newest last."""

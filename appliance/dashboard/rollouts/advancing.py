@@ -38,13 +38,15 @@ def advance(database: Database, heartbeat_s: int, now: float | None = None) -> N
 
 def stop_revoked(database: Database, revoked: Mapping[str, str]) -> None:
     """Stop every rollout of a release that its vendor has taken back since; why, by version."""
-    for version, why in revoked.items():
-        with database.write() as session:
-            for rollout in records.rollouts(session, state="running"):
-                if rollout.plan.version == version:
-                    said = f"{version} was revoked: {why}"
-                    records.end(session, rollout, "stopped", said, time.time())
-                    audit.record(session, ITSELF, "rollout.stop", version, why=said)
+    with database.read() as session:
+        if not any(each.plan.version in revoked for each in records.rollouts(session, state="running")):
+            return
+    with database.write() as session:
+        for rollout in records.rollouts(session, state="running"):
+            if (why := revoked.get(version := rollout.plan.version)) is not None:
+                said = f"{version} was revoked: {why}"
+                records.end(session, rollout, "stopped", said, time.time())
+                audit.record(session, ITSELF, "rollout.stop", version, why=said)
 
 
 def stop(database: Database, actor: Actor, rollout_id: str) -> None:

@@ -75,15 +75,17 @@ def masks_of(plan: Plan, generated: Mapping[Relation, Mapping[str, Iterable[str]
     return found
 
 
-def meeting_of(plan: Plan, generated: Mapping[Relation, Mapping[str, Iterable[str]]]) -> Columns:
-    """The columns, of the same tables, in which masked values may be equal where the source's are not."""
+def meeting_of(
+    plan: Plan, all_masks: Masks, generated: Mapping[Relation, Mapping[str, Iterable[str]]]
+) -> Columns:
+    """The columns, of all that ``masks_of`` gave, whose values may be equal where the source's are not."""
     found: Columns = {}
     for table in plan.tables:
         names = {column.name for column in table.masked_columns if not column.preserves_distinct}
         for each in (table, table.root):
             if each is not None:
                 found.setdefault((each.schema_name, each.name), set()).update(names)
-    for relation, masks in masks_of(plan, generated).items():
+    for relation, masks in all_masks.items():
         found[relation] |= masks.keys() & generated.get(relation, {}).keys()
     return found
 

@@ -21,14 +21,15 @@ def create_ledger(session: Session) -> None:
 
 def once(session: Session, key: str, statement: bytes) -> None:
     """Run SQL and note that it is done, in one transaction and one round trip, unless it was done before."""
+    plain = is_plain(statement)
     try:
-        if is_plain(statement):
+        if plain:
             session.execute(b"BEGIN; " + claimed(key, statement) + b"; COMMIT")
         else:
             with session.transaction():
                 run(session, claimed(key, statement))
     except psycopg.Error as error:
-        if not session.broken and is_plain(statement):
+        if plain and not session.broken:
             session.execute("ROLLBACK")
         if error.sqlstate != "23505" or error.diag.constraint_name != _FINISHED_KEY:
             raise

@@ -28,7 +28,7 @@ from appliance.postgres.copying.copy_sql import table_reference
 from appliance.postgres.exporting.files import WrittenFile, hash_file
 from appliance.postgres.exporting.relations import Relation
 from appliance.postgres.exporting.verified import Progress, VerifiedDatabase, check_rows, reading
-from appliance.postgres.no_encoding import dump_encoding
+from appliance.postgres.no_encoding import client_encoding_for
 from appliance.postgres.plan import TableName
 from appliance.system.end_with_parent import end_with_parent
 from appliance.system.postgres_programs import PgDump
@@ -125,7 +125,7 @@ def write_archive(
         layout=layout,
         compression=compression,
         snapshot=database.snapshot,
-        encoding=dump_encoding(database.session.info.parameter_status("server_encoding")),
+        encoding=client_encoding_for(database.session.info.parameter_status("server_encoding")),
         without_rows=without_rows,
         jobs=jobs,
     )

@@ -191,11 +191,7 @@ def check_problems(
         known = {name for each in table.columns for name in each.check_constraints}
         if not rule.domain and rule.name not in known:
             continue
-        if (
-            not touched
-            or holds_bytes(rule.expression)
-            or not tried_in_source(rule.expression, domain=rule.domain)
-        ):
+        if not touched or not tried_in_source(rule.expression, domain=rule.domain):
             continue
         tried = _Trial(source, table, plan, rule, encoding)
         rows, broken = tried.broken({})

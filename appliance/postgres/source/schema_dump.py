@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
-from appliance.postgres.no_encoding import dump_encoding
+from appliance.postgres.no_encoding import client_encoding_for
 from appliance.postgres.sessions.connect import SESSION_SETTINGS
 from appliance.postgres.source.archive_contents import Entry, read_archive
 from appliance.postgres.source.trigger_states import after_their_triggers
@@ -59,7 +59,7 @@ def dump_schema(
     command = [
         str(program.path),
         *("--format=custom", "--compress=0", "--schema-only", f"--snapshot={snapshot}"),
-        f"--encoding={dump_encoding(encoding)}",
+        f"--encoding={client_encoding_for(encoding)}",
         *("--no-owner", "--no-privileges", "--no-tablespaces", "--no-password"),
         *("--no-publications", "--no-subscriptions", "--no-security-labels"),
         f"--lock-wait-timeout={lock_timeout_s * 1000}",

@@ -166,7 +166,7 @@ def _no_longer_fits(table: PlannedTable, names: Sequence[str]) -> SourceChangedE
         f"The run's snapshot does not fit {', '.join(names)} any more.",
         "It was emptied, rewritten, renamed, altered or dropped since the run began (TRUNCATE, VACUUM FULL,"
         " ALTER TABLE …). Read in the old snapshot it would show other rows than it had, or none.",
-        "A run begins anew by itself, once. If that ends so too, start one when such changes are over.",
+        SourceChangedError.NEXT_STEP,
         sqlstate="40001",
         table=table.qualified,
     )

@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 
 from appliance.postgres.copying.copy_sql import table_reference
 from appliance.postgres.identifiers import quoted
+from appliance.postgres.no_encoding import client_encoding_for
 from appliance.postgres.plan import TableName
 
 CHUNK = 4096
@@ -147,8 +148,7 @@ def row_digests(session: Connection[TupleRow], table: ReadTable) -> list[tuple[i
 
 def encoding_for(session: Connection[TupleRow]) -> str:
     """The encoding in which values are hashed: UTF-8, unless the database knows none of its own."""
-    server = session.info.parameter_status("server_encoding")
-    return "SQL_ASCII" if server == "SQL_ASCII" else "UTF8"
+    return client_encoding_for(session.info.parameter_status("server_encoding"))
 
 
 def is_small(table: ReadTable) -> bool:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import WorkFailedError
-from appliance.releases.lock import BusyError, is_locked, opened_lock
+from appliance.releases.lock import BusyError, opened_lock, wait_for_lock
 from appliance.releases.repository.trust import Trust
 
 _LOCK = "look.lock"
 WITHIN_S = 20.0
 """A look takes a second or two; a download may take hours, and is not waited for."""
-_POLL_S = 0.2
 
 
 @contextlib.contextmanager
@@ -28,16 +26,13 @@ def looking_alone(root: Path, *, within_s: float = WITHIN_S) -> Iterator[None]:
     folder = Trust(root).folder
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        give_up = time.monotonic() + within_s
         with opened_lock(folder / _LOCK) as file:
-            while not is_locked(file):
-                if time.monotonic() >= give_up:
-                    raise BusyError(
-                        "Another look at the release repository is under way.",
-                        "It fetches a release, most likely.",
-                        "journalctl -fu appliance-fetch; ask again when it has ended.",
-                    )
-                time.sleep(_POLL_S)
+            busy = BusyError(
+                "Another look at the release repository is under way.",
+                "It fetches a release, most likely.",
+                "journalctl -fu appliance-fetch; ask again when it has ended.",
+            )
+            wait_for_lock(file, within_s, busy)
             # What a killed look has left of python-tuf's files; they come by no name that anything reads.
             for left in Trust(root).metadata.glob("tmp*"):
                 left.unlink(missing_ok=True)
